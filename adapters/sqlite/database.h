@@ -1,0 +1,60 @@
+/* Inside the adapter: connections, prepared statements, values in and out. */
+#pragma once
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "adapters/sqlite/sqlite.h"
+#include "adapters/sqlite/statements.h"
+
+struct claims;
+
+/* One thread's connection, with every statement prepared once. */
+struct connection {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    bool reading; /* inside begin_reads … end_reads */
+};
+
+struct hd_sqlite {
+    char *path;
+    char *vfs;
+    struct claims *claims; /* which messages are taken, by all queue views of this process */
+    atomic_int wal_pages;
+    struct connection checkpointer;
+};
+
+int hd_db_open(const struct hd_sqlite *database, bool create, struct connection *ret, struct hd_error *err) HD_MUST_CHECK;
+void hd_db_close(struct connection *connection);
+
+/* The last failure of this connection as an error: what SQLite says, and its code in ours. */
+int hd_db_error(sqlite3 *db, int rc, struct hd_error *err);
+int hd_db_exec(sqlite3 *db, const char *sql, struct hd_error *err) HD_MUST_CHECK;
+
+int hd_db_migrate(sqlite3 *db, struct hd_error *err) HD_MUST_CHECK;
+
+/* The statement, ready to bind; prepared when it is first used. Give it back with hd_db_done (statements hold locks until then). */
+int hd_db_statement(struct connection *connection, enum statement which, sqlite3_stmt **ret, struct hd_error *err) HD_MUST_CHECK;
+void hd_db_done(sqlite3_stmt **statement); /* for HD_CLEANUP; takes a NULL statement */
+
+/* Binds the values from parameter 1 on. types: 'i' int64_t, 'e' int of an enum (-1 binds NULL), 't' const char * text, 'd' const char * id; NULL pointers bind NULL. An id that is a
+ * UUID in canonical form is stored as its 16 bytes, any other as text, so that both come back as they were. What is bound is not copied. */
+int hd_db_bind(struct connection *connection, sqlite3_stmt *statement, struct hd_error *err, const char *types, ...) HD_MUST_CHECK;
+
+/* 0 with *ret_row told; an error else. */
+int hd_db_step(struct connection *connection, sqlite3_stmt *statement, bool *ret_row, struct hd_error *err) HD_MUST_CHECK;
+/* For statements that give no rows. *ret_changes may be NULL. */
+int hd_db_run(struct connection *connection, sqlite3_stmt *statement, struct hd_error *err) HD_MUST_CHECK;
+
+/* A row as values in an arena; *oom is set, and stays set, when it has no room. */
+struct row {
+    sqlite3_stmt *statement;
+    struct hd_arena *arena;
+    bool oom;
+};
+const char *hd_row_text(struct row *row, int column);
+const char *hd_row_id(struct row *row, int column);
+int64_t hd_row_int(const struct row *row, int column);

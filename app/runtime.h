@@ -1,0 +1,34 @@
+/* What every command needs, opened from the settings: the database, the schemas, the templates, the providers, the key. */
+#pragma once
+
+#include "adapters/sqlite/sqlite.h"
+#include "app/settings.h"
+#include "core/processor.h"
+#include "producer/jwt.h"
+
+struct runtime {
+    const struct hd_settings *settings;
+    struct hd_sqlite *database;
+    struct hd_event_schemas *schemas;
+    struct hd_templates *templates;
+    struct hd_provider *providers[HD_CHANNEL_COUNT];
+    char *jwt_secret;
+    char *base_url;
+    char worker[48]; /* this process, in owner tokens */
+};
+
+enum runtime_parts {
+    RUNTIME_SECRET = 1,   /* only the key for tokens: nothing of the store is touched */
+    RUNTIME_STORE = 2,    /* the database, created or migrated */
+    RUNTIME_MESSAGES = 4, /* schemas, templates and providers */
+};
+
+/* Opens the parts that are asked for. The settings must outlive the runtime. */
+int hd_runtime_open(const struct hd_settings *settings, int parts, struct runtime **ret_runtime, struct hd_error *err) HD_MUST_CHECK;
+void hd_runtime_close(struct runtime *runtime); /* takes NULL */
+
+/* A context for decisions, over one store view. now_ms is set. */
+struct hd_context hd_runtime_context(const struct runtime *runtime, struct hd_store *store);
+
+/* The key that signs and checks tokens. */
+struct hd_jwt_key hd_runtime_key(const struct runtime *runtime);

@@ -1,0 +1,255 @@
+#include "app/settings.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+
+extern char **environ;
+
+enum kind { TEXT, RETRY, DURATION, NUMBER, LISTEN, SECRET, BACKEND, LEVEL };
+
+struct setting {
+    const char *name;
+    enum kind kind;
+    size_t offset; /* in struct hd_settings */
+    const char *fallback;
+    const char *help;
+};
+
+#define AT(member) offsetof(struct hd_settings, member)
+
+static const struct setting table[] = {
+    {"HELPDESK_LISTEN", LISTEN, AT(listen), "127.0.0.1:8080", "address and port of the API and the page"},
+    {"HELPDESK_METRICS_LISTEN", LISTEN, AT(metrics_listen), NULL, "an address of its own for /metrics, which wants no token there"},
+    {"HELPDESK_DATA_DIR", TEXT, AT(data_dir), "./data", "folder of the database"},
+    {"HELPDESK_BACKEND", BACKEND, AT(backend), "embedded", "embedded: everything in one process, on SQLite"},
+    {"HELPDESK_BASE_URL", TEXT, AT(base_url), NULL, "how people reach this server, for links in messages; else http://<listen>"},
+    {"HELPDESK_LOCALE", TEXT, AT(locale), "pt-BR", "for people who have chosen none: pt-BR or en"},
+    {"HELPDESK_JWT_SECRET", SECRET, AT(jwt_secret), NULL, "signs and checks tokens (HS256), 32 bytes or more; else one is made and kept in the data folder"},
+    {"HELPDESK_JWT_ISSUER", TEXT, AT(jwt_issuer), "helpdesk", "iss of a token"},
+    {"HELPDESK_JWT_AUDIENCE", TEXT, AT(jwt_audience), "helpdesk", "aud of a token"},
+    {"HELPDESK_SMTP_URL", TEXT, AT(smtp_url), NULL, "smtp[s]://[user:password@]host[:port]; else e-mail is simulated and recorded"},
+    {"HELPDESK_MAIL_FROM", TEXT, AT(mail_from), "HelpDesk <helpdesk@localhost>", "sender of e-mails"},
+    {"HELPDESK_CA_FILE", TEXT, AT(ca_file), NULL, "certificates to trust (PEM); else the system's"},
+    {"HELPDESK_SMTP_TIMEOUT", DURATION, AT(smtp_timeout_ms), "30s", "longest time for one e-mail"},
+    {"HELPDESK_SMTP_CONNECTIONS", NUMBER, AT(smtp_connections), "16", "connections to the mail server at once"},
+    {"HELPDESK_RETRY_EMAIL", RETRY, AT(retry[HD_EMAIL]), "3,1s,5m", "attempts, first delay, longest delay"},
+    {"HELPDESK_RETRY_PUSH", RETRY, AT(retry[HD_PUSH]), "3,1s,5m", "the same for push"},
+    {"HELPDESK_RETRY_SMS", RETRY, AT(retry[HD_SMS]), "3,1s,5m", "the same for SMS"},
+    {"HELPDESK_RETRY_WEBHOOK", RETRY, AT(retry[HD_WEBHOOK]), "3,1s,5m", "the same for webhooks"},
+    {"HELPDESK_RETRY_INAPP", RETRY, AT(retry[HD_INAPP]), "3,1s,5m", "the same for in-app"},
+    {"HELPDESK_QUEUE_LIMIT", NUMBER, AT(queue_limit), "1000000", "messages that may wait before new work is refused with 503"},
+    {"HELPDESK_HTTP_CONNECTIONS", NUMBER, AT(connections), "1024", "HTTP connections at once"},
+    {"HELPDESK_LOG_LEVEL", LEVEL, AT(log_level), "info", "debug, info, warn or error"},
+};
+
+/* Names that other parts of the program, and the tests, read for themselves. */
+static const char *const elsewhere[] = {"HELPDESK_BINARY", "HELPDESK_SUITES_DIR", "HELPDESK_URL", "HELPDESK_TOKEN", "HELPDESK_SEED", "HELPDESK_BUILD_DIR", "HELPDESK_SOURCE_DIR"};
+
+/* ---- one value ---- */
+
+static int set_text(struct hd_settings *settings, const struct setting *setting, const char *value, struct hd_error *err) {
+    char **slot = (char **)(void *)((char *)settings + setting->offset);
+    char *copy = strdup(value);
+    if (!copy) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for settings");
+    free(*slot);
+    *slot = copy;
+    return 0;
+}
+
+static int set_number(struct hd_settings *settings, const struct setting *setting, const char *value, struct hd_error *err) {
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (*value == '\0' || *end != '\0' || errno != 0 || number < 1 || number > 1000000000)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not a number from 1 to 1,000,000,000", value);
+    *(int64_t *)(void *)((char *)settings + setting->offset) = number;
+    return 0;
+}
+
+static int check_one_of(const char *value, const char *const *allowed, struct hd_error *err) {
+    for (size_t i = 0; allowed[i]; i++)
+        if (strcmp(value, allowed[i]) == 0) return 0;
+    return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is none of the known ones (%s, …)", value, allowed[0]);
+}
+
+static int check_value(const struct setting *setting, const char *value, struct hd_error *err) {
+    char host[128];
+    uint16_t port = 0;
+    switch (setting->kind) {
+        case LISTEN:
+            return hd_listen_parse(value, host, sizeof host, &port, err);
+        case SECRET:
+            return strlen(value) >= 32 ? 0 : hd_error_set(err, HD_ERR_CONFIGURATION, "the secret is shorter than 32 bytes");
+        case BACKEND:
+            if (strcmp(value, "aws") == 0) return hd_error_set(err, HD_ERR_CONFIGURATION, "the aws backend is not part of this version");
+            return check_one_of(value, (const char *const[]){"embedded", NULL}, err);
+        case LEVEL:
+            return check_one_of(value, (const char *const[]){"info", "debug", "warn", "error", NULL}, err);
+        default:
+            return 0;
+    }
+}
+
+static int set(struct hd_settings *settings, const struct setting *setting, const char *value, struct hd_error *err) {
+    void *slot = (char *)settings + setting->offset;
+    int r = 0;
+    switch (setting->kind) {
+        case RETRY:
+            r = hd_retry_parse(value, slot, err);
+            break;
+        case DURATION:
+            r = hd_duration_parse(value, slot, err);
+            break;
+        case NUMBER:
+            r = set_number(settings, setting, value, err);
+            break;
+        default:
+            r = check_value(setting, value, err);
+            if (!r) r = set_text(settings, setting, value, err);
+    }
+    return r ? hd_error_context(err, "%s", setting->name) : 0;
+}
+
+/* ---- sources ---- */
+
+static const struct setting *find(const char *name, size_t len) {
+    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++)
+        if (strlen(table[i].name) == len && memcmp(table[i].name, name, len) == 0) return &table[i];
+    return NULL;
+}
+
+struct loading {
+    struct hd_settings *settings;
+    void (*tell)(const char *problem);
+    struct hd_error *first;
+    bool failed;
+};
+
+static void problem(struct loading *l, const struct hd_error *err) {
+    if (l->tell) l->tell(err->detail);
+    if (!l->failed && l->first) *l->first = *err;
+    l->failed = true;
+}
+
+static void take(struct loading *l, const char *name, size_t name_len, const char *value, const char *where) {
+    struct hd_error err = {0};
+    const struct setting *setting = find(name, name_len);
+    if (!setting) {
+        hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: there is no setting %.*s", where, (int)name_len, name);
+        problem(l, &err);
+    } else if (*value == '\0') {
+        return; /* set to nothing is not set */
+    } else if (set(l->settings, setting, value, &err)) {
+        problem(l, &err);
+    }
+}
+
+static char *trim(char *text) {
+    while (isspace((unsigned char)*text)) text++;
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1])) end--;
+    *end = '\0';
+    return text;
+}
+
+static void take_file(struct loading *l, const char *path) {
+    struct hd_error err = {0};
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: %s", path, strerror(errno));
+        problem(l, &err);
+        return;
+    }
+    char line[4096], where[512];
+    for (int number = 1; fgets(line, sizeof line, file); number++) {
+        char *text = trim(line);
+        if (*text == '\0' || *text == '#' || *text == ';' || *text == '[') continue;
+        char *equals = strchr(text, '=');
+        (void)snprintf(where, sizeof where, "%s:%d", path, number);
+        if (!equals) {
+            hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: not a line like NAME = value", where);
+            problem(l, &err);
+            continue;
+        }
+        *equals = '\0';
+        char *name = trim(text);
+        take(l, name, strlen(name), trim(equals + 1), where);
+    }
+    (void)fclose(file);
+}
+
+static void take_environment(struct loading *l) {
+    for (char **entry = environ; *entry; entry++) {
+        if (strncmp(*entry, "HELPDESK_", 9) != 0) continue;
+        const char *equals = strchr(*entry, '=');
+        if (!equals) continue;
+        size_t len = (size_t)(equals - *entry);
+        bool ours = true;
+        for (size_t i = 0; i < HD_ARRAY_LEN(elsewhere); i++)
+            if (strlen(elsewhere[i]) == len && memcmp(elsewhere[i], *entry, len) == 0) ours = false;
+        if (ours) take(l, *entry, len, equals + 1, "the environment");
+    }
+}
+
+int hd_settings_load(const char *config_file, void (*tell)(const char *problem), struct hd_settings **ret_settings, struct hd_error *err) {
+    struct hd_settings *settings = calloc(1, sizeof *settings);
+    if (!settings) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for settings");
+    struct loading l = {.settings = settings, .tell = tell, .first = err};
+    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++) {
+        struct hd_error own = {0};
+        if (table[i].fallback && set(settings, &table[i], table[i].fallback, &own)) problem(&l, &own);
+    }
+    if (config_file) take_file(&l, config_file);
+    take_environment(&l);
+    if (l.failed) {
+        hd_settings_free(settings);
+        return HD_ERR_CONFIGURATION;
+    }
+    *ret_settings = settings;
+    return 0;
+}
+
+void hd_settings_free(struct hd_settings *settings) {
+    if (!settings) return;
+    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++) {
+        enum kind kind = table[i].kind;
+        if (kind != RETRY && kind != DURATION && kind != NUMBER) free(*(char **)(void *)((char *)settings + table[i].offset));
+    }
+    free(settings);
+}
+
+void hd_settings_describe(void (*line)(const char *name, const char *fallback, const char *help)) {
+    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++) line(table[i].name, table[i].fallback, table[i].help);
+}
+
+int hd_listen_parse(const char *text, char *ret_host, size_t host_bytes, uint16_t *ret_port, struct hd_error *err) {
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : -1;
+    if (!colon || colon[1] == '\0' || *end != '\0' || port < 0 || port > 65535)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an address like 127.0.0.1:8080", text);
+    const char *start = text;
+    size_t len = (size_t)(colon - text);
+    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+        start++;
+        len -= 2;
+    }
+    char host[128];
+    if (len >= sizeof host || len >= host_bytes) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is too long for an address", text);
+    memcpy(host, start, len);
+    host[len] = '\0';
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) != 1 && inet_pton(AF_INET6, host, &v6) != 1)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an IP address and port, like 127.0.0.1:8080 or [::1]:8080", text);
+    memcpy(ret_host, host, len + 1);
+    *ret_port = (uint16_t)port;
+    return 0;
+}

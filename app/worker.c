@@ -1,0 +1,370 @@
+#include "app/worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "processors/processors.h"
+
+enum {
+    JOBS_MAX = 1024,              /* messages in flight, all processors together */
+    RECEIVE_AT_ONCE = 64,         /* of one queue, before the next one has its turn */
+    JOB_MEMORY_MAX_BYTES = 4 * 1024 * 1024,
+    RETRY_AFTER_ERROR_MS = 1000,  /* when the store or the memory fails */
+    IDLE_MS = 250,                /* look for messages of other processes this often */
+    PROCESSORS_MAX = 16,
+};
+
+enum job_state { JOB_BEGIN, JOB_TRANSFER, JOB_CONCLUDE };
+
+/* One message in flight. */
+struct job {
+    struct commit commit; /* first: the mailbox gives it back */
+    struct worker *worker;
+    const struct hd_processor *processor;
+    enum job_state state;
+    int decisions;
+    struct hd_message message;
+    struct hd_work work;
+    struct hd_transfer_result result;
+    int64_t due_ms; /* of a conclude that must be tried again */
+    struct job *next;
+};
+
+struct worker {
+    struct worker_options options;
+    struct hd_context context;
+    struct hd_dispatcher *dispatcher;
+    struct hd_arena *received; /* of one receive */
+    struct mailbox mailbox;
+    pthread_t thread;
+    atomic_bool stopping;
+    _Atomic int64_t stop_at_ms;
+    struct job *free_jobs;
+    struct job *unrecorded; /* transfers that ended while the store could not be written: their outcome must not be lost */
+    size_t in_flight[PROCESSORS_MAX];
+    size_t jobs_in_flight;
+    int64_t next_due_ms[PROCESSORS_MAX];
+    struct hd_metric *errors;
+};
+
+static int64_t now_ms(const struct worker *w) {
+    return w->options.clock->now_ms(w->options.clock);
+}
+
+/* ---- jobs ---- */
+
+static size_t index_of(const struct hd_processor *processor) {
+    size_t i = 0;
+    while (hd_processors[i] != processor) i++;
+    return i;
+}
+
+static struct job *job_take(struct worker *w) {
+    struct job *job = w->free_jobs;
+    if (job) {
+        w->free_jobs = job->next;
+        return job;
+    }
+    job = calloc(1, sizeof *job);
+    if (!job) return NULL;
+    job->work.arena = hd_arena_new(JOB_MEMORY_MAX_BYTES);
+    if (!job->work.arena) {
+        free(job);
+        return NULL;
+    }
+    job->worker = w;
+    return job;
+}
+
+static void job_give_back(struct job *job) {
+    struct worker *w = job->worker;
+    w->in_flight[index_of(job->processor)]--;
+    w->jobs_in_flight--;
+    hd_arena_reset(job->work.arena);
+    job->next = w->free_jobs;
+    w->free_jobs = job;
+}
+
+/* Leaves the message to come again: nothing was decided. */
+static void job_leave(struct job *job, int64_t after_ms) {
+    struct worker *w = job->worker;
+    (void)w->options.queue->ops->extend(w->options.queue, &job->message, now_ms(w), after_ms, NULL);
+    job_give_back(job);
+}
+
+static void job_failed(struct job *job, const struct hd_error *err) {
+    hd_counter_add(job->worker->errors, 1);
+    hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", job->processor->name), HD_LOG_STR("error", hd_code_type(err->code)),
+           HD_LOG_STR("detail", err->detail), HD_LOG_STR("message", job->message.body));
+    job_leave(job, RETRY_AFTER_ERROR_MS);
+}
+
+static void job_decide(struct job *job);
+
+/* An outcome that cannot be written down now is kept, and written when that is possible: sending again would be a second message. */
+static void job_keep_outcome(struct job *job, const struct hd_error *err) {
+    struct worker *w = job->worker;
+    hd_log_error(HD_LOG_ERROR, "an outcome waits to be recorded", NULL, err);
+    job->due_ms = now_ms(w) + RETRY_AFTER_ERROR_MS;
+    (void)w->options.queue->ops->extend(w->options.queue, &job->message, now_ms(w), w->context.send_timeout_ms, NULL);
+    job->next = w->unrecorded;
+    w->unrecorded = job;
+}
+
+static void job_fail(struct job *job, const struct hd_error *err) {
+    if (job->state == JOB_CONCLUDE) {
+        job_keep_outcome(job, err);
+    } else {
+        job_failed(job, err);
+    }
+}
+
+/* ---- transfers ---- */
+
+static void transfer_done(void *arg, const struct hd_transfer_result *result) {
+    struct job *job = arg;
+    job->result = *result;
+    job->result.body = result->body ? hd_arena_strndup(job->work.arena, result->body, result->body_bytes) : NULL;
+    job->result.body_bytes = job->result.body ? result->body_bytes : 0;
+    job->state = JOB_CONCLUDE;
+    job->decisions = 0;
+    job_decide(job);
+}
+
+static void start_transfer(struct job *job) {
+    struct worker *w = job->worker;
+    struct hd_error err = {0};
+    job->state = JOB_TRANSFER;
+    if (hd_dispatcher_start(w->dispatcher, &job->work.transfer, transfer_done, job, &err) == 0) return;
+    /* it was not even begun: as good as a connection that was refused */
+    struct hd_transfer_result result = {.failure = HD_TRANSFER_OTHER};
+    memcpy(result.detail, err.detail, sizeof result.detail - 1);
+    transfer_done(job, &result);
+}
+
+/* ---- decisions ---- */
+
+static int ask_processor(struct job *job, struct hd_error *err) {
+    const struct hd_context *ctx = &job->worker->context;
+    int r = job->state == JOB_CONCLUDE ? job->processor->conclude(ctx, &job->work, &job->result, err) : job->processor->begin(ctx, &job->work, err);
+    return r ? r : hd_changeset_check(&job->work.changes, err);
+}
+
+/* Decides, and submits what was decided. */
+static void job_decide(struct job *job) {
+    struct worker *w = job->worker;
+    struct hd_error err = {0};
+    w->context.now_ms = now_ms(w);
+    job->decisions++;
+    job->work.changes = hd_changeset(job->work.arena);
+    job->work.transfer = (struct hd_transfer){0};
+    if (ask_processor(job, &err)) {
+        job_fail(job, &err);
+    } else if (job->work.changes.count == 0) {
+        job_leave(job, 0); /* somebody else has it */
+    } else {
+        job->commit.set = &job->work.changes;
+        job->commit.reply_to = &w->mailbox;
+        hd_committer_submit(w->options.committer, &job->commit);
+    }
+}
+
+static void job_committed(struct job *job) {
+    enum hd_code code = job->commit.result.code;
+    if (code == 0 && job->state == JOB_BEGIN && job->work.transfer.kind != HD_TRANSFER_NONE) {
+        start_transfer(job);
+    } else if (code == 0) {
+        job_give_back(job);
+    } else if (code != HD_ERR_CONFLICT) {
+        job_fail(job, &job->commit.error);
+    } else if (job->decisions < HD_DECISIONS_MAX) {
+        job_decide(job);
+    } else {
+        struct hd_error err = {0};
+        hd_error_set(&err, HD_ERR_CONFLICT, "decided %d times, and each time something had changed meanwhile (change %zu)", job->decisions,
+                     job->commit.result.change);
+        job->decisions = 0;
+        job_failed(job, &err);
+    }
+}
+
+static void take_answers(struct worker *w) {
+    struct mail *mail = mailbox_take(&w->mailbox);
+    if (!mail) return;
+    (void)w->context.store->ops->begin_reads(w->context.store, NULL);
+    while (mail) {
+        struct mail *next = mail->next;
+        job_committed((struct job *)mail);
+        mail = next;
+    }
+    w->context.store->ops->end_reads(w->context.store);
+}
+
+static void record_outcomes(struct worker *w) {
+    struct job *waiting = w->unrecorded;
+    w->unrecorded = NULL;
+    while (waiting) {
+        struct job *job = waiting;
+        waiting = job->next;
+        if (job->due_ms > now_ms(w)) {
+            job->next = w->unrecorded;
+            w->unrecorded = job;
+        } else {
+            job->decisions = 0;
+            job_decide(job);
+        }
+    }
+}
+
+/* ---- messages ---- */
+
+/* The message must live as long as its job: longer than the memory that it was received in. */
+static bool copy_message(struct job *job, const struct hd_message *message) {
+    job->message = *message;
+    job->message.receipt = hd_arena_strdup(job->work.arena, message->receipt);
+    job->message.body = hd_arena_strdup(job->work.arena, message->body);
+    return job->message.receipt && job->message.body;
+}
+
+static void begin_job(struct worker *w, const struct hd_processor *processor, const struct hd_message *message) {
+    struct job *job = job_take(w);
+    if (!job) {
+        (void)w->options.queue->ops->extend(w->options.queue, message, now_ms(w), RETRY_AFTER_ERROR_MS, NULL);
+        return;
+    }
+    job->processor = processor;
+    job->state = JOB_BEGIN;
+    job->decisions = 0;
+    w->in_flight[index_of(processor)]++;
+    w->jobs_in_flight++;
+    job->work.message = &job->message;
+    job->work.state = NULL;
+    if (copy_message(job, message)) {
+        job_decide(job);
+    } else {
+        struct hd_error err = {0};
+        hd_error_set(&err, HD_ERR_NO_MEMORY, "no memory for a message");
+        job->message = *message;
+        job_failed(job, &err);
+    }
+}
+
+static size_t room_for(const struct worker *w, size_t index) {
+    size_t room = JOBS_MAX > w->jobs_in_flight ? JOBS_MAX - w->jobs_in_flight : 0;
+    if (hd_processors[index]->conclude) { /* each may need a slot for its transfer */
+        size_t slots = w->options.transfers_max > w->in_flight[index] ? w->options.transfers_max - w->in_flight[index] : 0;
+        if (slots < room) room = slots;
+    }
+    return room < RECEIVE_AT_ONCE ? room : RECEIVE_AT_ONCE;
+}
+
+static size_t take_messages_of(struct worker *w, size_t index) {
+    size_t room = room_for(w, index), count = 0;
+    if (room == 0) return 0;
+    struct hd_message *messages = NULL;
+    struct hd_error err = {0};
+    int64_t visibility_ms = 2 * w->context.send_timeout_ms + 60 * 1000;
+    hd_arena_reset(w->received);
+    int r = w->options.queue->ops->receive(w->options.queue, hd_processors[index]->queue, room, now_ms(w), visibility_ms, w->received, &messages, &count,
+                                           &w->next_due_ms[index], &err);
+    if (r) {
+        hd_log_error(HD_LOG_ERROR, "messages cannot be read", NULL, &err);
+        w->next_due_ms[index] = now_ms(w) + RETRY_AFTER_ERROR_MS;
+        return 0;
+    }
+    if (count == 0) return 0;
+    (void)w->context.store->ops->begin_reads(w->context.store, NULL); /* when it fails, the reads themselves tell it */
+    for (size_t i = 0; i < count; i++) begin_job(w, hd_processors[index], &messages[i]);
+    w->context.store->ops->end_reads(w->context.store);
+    return count;
+}
+
+static size_t take_messages(struct worker *w) {
+    size_t count = 0;
+    for (size_t i = 0; i < hd_processor_count; i++) count += take_messages_of(w, i);
+    return count;
+}
+
+/* ---- the thread ---- */
+
+static int64_t time_to_wait(const struct worker *w, size_t taken) {
+    if (taken > 0 || !mailbox_empty((struct mailbox *)&w->mailbox)) return 0;
+    int64_t now = now_ms(w), wait = IDLE_MS;
+    for (size_t i = 0; i < hd_processor_count; i++) {
+        int64_t until = w->next_due_ms[i] - now;
+        if (w->next_due_ms[i] != INT64_MAX && until < wait && room_for(w, i) > 0) wait = until > 0 ? until : 0;
+    }
+    return wait;
+}
+
+static void *run(void *arg) {
+    struct worker *w = arg;
+    for (;;) {
+        bool stopping = atomic_load(&w->stopping);
+        take_answers(w);
+        record_outcomes(w);
+        size_t taken = stopping ? 0 : take_messages(w);
+        if (stopping && (w->jobs_in_flight == 0 || now_ms(w) >= atomic_load(&w->stop_at_ms))) break;
+        int64_t wait = stopping ? (mailbox_empty(&w->mailbox) ? 50 : 0) : time_to_wait(w, taken);
+        if (wait > 0 || hd_dispatcher_under_way(w->dispatcher) > 0) hd_dispatcher_run(w->dispatcher, wait);
+    }
+    return NULL;
+}
+
+int hd_worker_new(const struct worker_options *options, struct worker **ret_worker, struct hd_error *err) {
+    struct worker *w = calloc(1, sizeof *w);
+    if (!w) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
+    w->options = *options;
+    w->context = options->context;
+    mailbox_init(&w->mailbox);
+    w->errors = hd_counter("helpdesk_processing_errors_total", "Messages that were left to come again after an error of ours", NULL);
+    for (size_t i = 0; i < PROCESSORS_MAX; i++) w->next_due_ms[i] = INT64_MAX;
+    w->received = hd_arena_new((size_t)HD_RECEIVE_MAX * HD_MESSAGE_MAX_BYTES);
+    struct hd_dispatcher_options dispatcher = {.transfers_max = options->transfers_max, .connections_per_host_max = options->connections_per_host};
+    int r = w->received ? hd_dispatcher_new(&dispatcher, &w->dispatcher, err) : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
+    if (r) {
+        hd_worker_free(w);
+        return r;
+    }
+    *ret_worker = w;
+    return 0;
+}
+
+int hd_worker_start(struct worker *w, struct hd_error *err) {
+    if (pthread_create(&w->thread, NULL, run, w) != 0) return hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the worker");
+    return 0;
+}
+
+void hd_worker_wake(struct worker *w) {
+    hd_dispatcher_wake(w->dispatcher);
+}
+
+void hd_worker_stop(struct worker *w, int64_t grace_ms) {
+    atomic_store(&w->stop_at_ms, now_ms(w) + grace_ms);
+    atomic_store(&w->stopping, true);
+    hd_worker_wake(w);
+    pthread_join(w->thread, NULL);
+}
+
+static void jobs_free(struct job *job) {
+    while (job) {
+        struct job *next = job->next;
+        hd_arena_free(job->work.arena);
+        free(job);
+        job = next;
+    }
+}
+
+void hd_worker_free(struct worker *w) {
+    if (!w) return;
+    hd_dispatcher_free(w->dispatcher);
+    take_answers(w); /* what was committed after the thread had ended */
+    jobs_free(w->free_jobs);
+    jobs_free(w->unrecorded);
+    hd_arena_free(w->received);
+    free(w);
+}

@@ -1,0 +1,11 @@
+# The fuzz flavor: tests/fuzz/fuzz_x.c (LLVMFuzzerTestOneInput) → build/fuzz/fuzzers/fuzz_x. `make fuzz` runs them.
+file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/*.c)
+add_custom_target(fuzzers)
+foreach(file IN LISTS fuzzers)
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(${name} ${file})
+  target_link_libraries(${name} PRIVATE hd_app hd_assets)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
+  add_dependencies(fuzzers ${name})
+endforeach()
