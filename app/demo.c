@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 static const struct hd_user people[] = {
-    {.user_id = "ana", .name = "Ana Conceição", .email = "ana@example.com", .role = HD_ROLE_CUSTOMER, .locale = "pt-BR", .time_zone = "America/Sao_Paulo"},
+    {.user_id = "ana", /* ana, bruno and carla: whom POST /auth/demo signs in (hd_demo_user_id) */
+      .name = "Ana Conceição", .email = "ana@example.com", .role = HD_ROLE_CUSTOMER, .locale = "pt-BR", .time_zone = "America/Sao_Paulo"},
     {.user_id = "john", .name = "John Smith", .email = "john@example.com", .role = HD_ROLE_CUSTOMER, .locale = "en", .time_zone = "Europe/London"},
     {.user_id = "bruno", .name = "Bruno Araújo", .email = "bruno@example.com", .role = HD_ROLE_AGENT, .locale = "pt-BR", .team = "support",
      .skills = "[\"rede\",\"impressoras\"]", .time_zone = "America/Sao_Paulo"},

@@ -14,9 +14,11 @@ static void put_big_endian(uint8_t *at, uint64_t value, size_t bytes) {
         at[i] = (uint8_t)(value >> (8 * (bytes - 1 - i)));
 }
 
+/* Where each byte's two digits stand. */
+static const uint8_t place[HD_ID_BYTES] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+
 struct hd_id hd_id_from_bytes(const uint8_t bytes[HD_ID_BYTES]) {
     static const char hex[] = "0123456789abcdef";
-    static const uint8_t place[HD_ID_BYTES] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
     struct hd_id id;
     for (size_t i = 0; i < HD_ID_BYTES; i++) {
         id.text[place[i]] = hex[bytes[i] >> 4];
@@ -51,29 +53,21 @@ struct hd_id hd_id_derive(int64_t time_ms, const char *const *parts, size_t part
     return hd_id_v7(time_ms, digest);
 }
 
-/* 0 to 15, or -1. */
-static int nibble(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* The value of a lower-case hexadecimal digit plus one; 0 for anything else. */
+static const uint8_t digit[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 bool hd_id_to_bytes(const char *text, uint8_t ret_bytes[HD_ID_BYTES]) {
-    if (strnlen(text, HD_ID_TEXT_LEN + 1) != HD_ID_TEXT_LEN)
+    if (strnlen(text, HD_ID_TEXT_LEN + 1) != HD_ID_TEXT_LEN || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
         return false;
     uint8_t bytes[HD_ID_BYTES];
-    size_t count = 0;
-    for (size_t i = 0; i < HD_ID_TEXT_LEN;) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text[i++] != '-')
-                return false;
-            continue;
-        }
-        int high = nibble(text[i]), low = nibble(text[i + 1]);
-        if (high < 0 || low < 0)
+    for (size_t i = 0; i < HD_ID_BYTES; i++) {
+        unsigned high = digit[(uint8_t)text[place[i]]], low = digit[(uint8_t)text[place[i] + 1]];
+        if (high == 0 || low == 0)
             return false;
-        bytes[count++] = (uint8_t)(high << 4 | low);
-        i += 2;
+        bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
     }
     memcpy(ret_bytes, bytes, HD_ID_BYTES);
     return true;

@@ -1,7 +1,9 @@
 /* The store port: what the system remembers. Three implementations pass one contract suite (tests/contract/): memory, sqlite, aws.
  *
  * A struct hd_store belongs to one thread; a host opens one for each of its threads. Values that are read live in the caller's arena.
- * A read of one thing gives 0 and NULL when there is none. A list is newest first (by when it was stored), at most page->limit items; its cursor is opaque text.
+ * A read of one thing gives 0 and NULL when there is none. A list is newest first, by when a thing was first stored: a change does not move it. A page has at most page->limit items, and may be
+ * shorter; its cursor is opaque text, NULL as soon as the last item was given, and survives inserts and removals between pages.
+ * An e-mail address is compared without regard to the case of ASCII letters; NULL is never taken.
  * Reads see every commit whose result was known before the read began, from whatever thread or process.
  * Errors of all: HD_ERR_UNAVAILABLE (locked, out of reach), HD_ERR_NO_SPACE, HD_ERR_CORRUPT, HD_ERR_NO_MEMORY, HD_ERR_MALFORMED (a cursor that is none of ours). */
 #pragma once
@@ -58,8 +60,9 @@ struct hd_store {
 
 struct hd_store_ops {
     /* Commits each changeset, whole or not at all, in their order; each sees the ones before it. When it returns 0, every result is filled, and all that
-     * happened is durable. When it returns an error, none of them happened; what is unsure counts as an error, and every changeset is safe to
-     * repeat. count ≤ HD_COMMIT_MAX. */
+     * happened is durable. When it returns an error, it is unsure of any of them whether it happened: decide again, or repeat all. A changeset
+     * touches each thing at most once, and its conditions look at what was before it; of several that do not hold, the first is named.
+     * count ≤ HD_COMMIT_MAX. */
     int (*commit)(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results, struct hd_error *err);
 
     /* Between the two, reads may be answered from one moment, which saves work; nested calls are not allowed. A store may do nothing here. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "base/utf8.h"
 
 int hd_call_refuse(struct hd_call *call, struct hd_error *err, const char *pointer, const char *keyword, const char *fmt, ...) {
     struct hd_schema_problem *problem = &call->problems->items[0];
@@ -15,6 +16,7 @@ int hd_call_refuse(struct hd_call *call, struct hd_error *err, const char *point
     vsnprintf(problem->detail, sizeof(problem->detail), fmt, args);
     va_end(args);
     snprintf(problem->pointer, sizeof(problem->pointer), "%s", pointer);
+    problem->pointer[hd_utf8_valid_prefix(problem->pointer, strlen(problem->pointer))] = '\0'; /* one that was cut */
     problem->keyword = keyword;
     call->problems->count = 1;
     hd_error_set(err, HD_ERR_INVALID, "%s", problem->detail);
@@ -66,7 +68,7 @@ int hd_call_check_query(struct hd_call *call, struct hd_error *err) {
             return r;
         char pointer[HD_SCHEMA_POINTER_BYTES];
         if (!is_known(call->route, name, &bit))
-            return hd_call_refuse(call, err, "", "additionalProperties", "the query has a parameter that is not known here: %.60s", name);
+            return hd_call_refuse(call, err, parameter(pointer, name), "additionalProperties", "is no parameter that is known here");
         if (seen & bit)
             return hd_call_refuse(call, err, parameter(pointer, name), "maxItems", "must be given once");
         r = hd_percent_decode(call->arena, pair.value, pair.value_len, true, &value, err);

@@ -1,6 +1,7 @@
 #include "producer/problem.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char no_memory_body[] =
@@ -17,10 +18,17 @@ void hd_problem_trace_headers(struct hd_call *call) {
 }
 
 /* What went wrong inside is for the logs: paths and SQL help nobody outside but an attacker. */
-static const char *detail_for_people(const struct hd_error *err, int status) {
-    if (status < 500 || err->code == HD_ERR_OVERLOADED)
-        return err->detail;
-    return hd_code_retryable(err->code) ? "Nothing was acknowledged. Try again later." : "Nothing was acknowledged. The correlationId leads to the cause in the logs.";
+static void put_detail(struct hd_json_writer *w, const struct hd_error *err, int status) {
+    const char *detail = err->detail;
+    if (status >= 500 && err->code != HD_ERR_OVERLOADED)
+        detail = hd_code_retryable(err->code) ? "Nothing was acknowledged. Try again later."
+                                              : "Nothing was acknowledged. The correlationId leads to the cause in the logs.";
+    char sentence[HD_ERROR_POINTER_BYTES + HD_ERROR_DETAIL_BYTES];
+    if (err->code == HD_ERR_INVALID) { /* "title" + "must be at most 200 characters long" */
+        snprintf(sentence, sizeof(sentence), "%s %s", err->pointer[0] ? err->pointer + 1 : "The body", err->detail);
+        detail = sentence;
+    }
+    hd_json_put_str(w, "detail", detail);
 }
 
 static void write_errors(struct hd_json_writer *w, const struct hd_schema_problems *problems) {
@@ -42,7 +50,7 @@ void hd_problem_put_members(struct hd_json_writer *w, const struct hd_call *call
     hd_json_put_str(w, "type", type);
     hd_json_put_str(w, "title", hd_code_title(err->code));
     hd_json_put_int(w, "status", status);
-    hd_json_put_str(w, "detail", detail_for_people(err, status));
+    put_detail(w, err, status);
     if (err->code == HD_ERR_INVALID && call->problems && call->problems->count > 0)
         write_errors(w, call->problems);
     hd_json_put_str(w, "correlationId", call->correlation_id ? call->correlation_id : "");

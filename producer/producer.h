@@ -47,7 +47,7 @@ enum {
 int hd_producer_new(const struct hd_producer_options *options, struct hd_producer **ret_producer, struct hd_error *err) HD_MUST_CHECK;
 void hd_producer_free(struct hd_producer *producer); /* takes NULL */
 
-/* Whom POST /auth/demo signs in, for each of its roles (the host adds them with --demo): "demo-customer", "demo-agent", "demo-admin". NULL for a role that it has not. */
+/* Whom POST /auth/demo signs in, for each of its roles (the host adds them with --demo): "ana", "bruno", "carla". NULL for a role that it has not. */
 const char *hd_demo_user_id(enum hd_role role);
 
 /* Decides. Always fills *ret_response (an error is an answer, too); changes, which is empty when it is called, stays empty when nothing is to be done. attempt counts from 1. */

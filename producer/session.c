@@ -22,9 +22,9 @@ int hd_who_am_i(struct hd_call *call, struct hd_error *err) {
 
 const char *hd_demo_user_id(enum hd_role role) {
     static const char *const ids[HD_ROLE_COUNT] = {
-        [HD_ROLE_CUSTOMER] = "demo-customer",
-        [HD_ROLE_AGENT] = "demo-agent",
-        [HD_ROLE_ADMIN] = "demo-admin",
+        [HD_ROLE_CUSTOMER] = "ana",
+        [HD_ROLE_AGENT] = "bruno",
+        [HD_ROLE_ADMIN] = "carla",
     };
     return role < HD_ROLE_COUNT ? ids[role] : NULL;
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/clock.h"
+
 struct claim {
     int64_t seq; /* 0: an empty slot */
     int64_t visible_at_ms;
@@ -37,6 +39,8 @@ struct claims *hd_claims_new(void) {
     claims->capacity = FIRST_CAPACITY;
     for (size_t i = 0; i < HD_QUEUE_COUNT; i++) claims->earliest_ms[i] = INT64_MAX;
     pthread_mutex_init(&claims->lock, NULL);
+    /* a receipt from before a restart must never look like one of ours */
+    hd_system_random.fill(&hd_system_random, &claims->last_token, sizeof claims->last_token);
     return claims;
 }
 
@@ -144,6 +148,17 @@ bool hd_claims_extend(struct claims *claims, int64_t seq, uint64_t token, int64_
     }
     pthread_mutex_unlock(&claims->lock);
     return holds;
+}
+
+void hd_claims_untake(struct claims *claims, int64_t seq, uint64_t token, int64_t now_ms) {
+    pthread_mutex_lock(&claims->lock);
+    struct claim *slot = slot_of(claims, seq);
+    if (slot->seq == seq && slot->token == token) {
+        slot->visible_at_ms = now_ms;
+        slot->receive_count--;
+        if (now_ms < claims->earliest_ms[slot->queue]) claims->earliest_ms[slot->queue] = now_ms;
+    }
+    pthread_mutex_unlock(&claims->lock);
 }
 
 void hd_claims_drop(struct claims *claims, int64_t seq, uint64_t token) {

@@ -29,6 +29,8 @@ bool hd_claims_take(struct claims *claims, enum hd_queue_name queue, int64_t seq
                  uint64_t *ret_token, int *ret_count);
 bool hd_claims_holds(struct claims *claims, int64_t seq, uint64_t token);
 bool hd_claims_extend(struct claims *claims, int64_t seq, uint64_t token, int64_t visible_at_ms);
+/* It was never delivered: visible at once, and this receive does not count. */
+void hd_claims_untake(struct claims *claims, int64_t seq, uint64_t token, int64_t now_ms);
 void hd_claims_drop(struct claims *claims, int64_t seq, uint64_t token); /* acknowledged or postponed */
 
 /* In flight (not run out) in this queue, how many have run out, and when the next one does (INT64_MAX: none). Any may be NULL. */

@@ -1,5 +1,8 @@
-/* Commits: each changeset's conditions are looked at before its first write, so that none has to be undone; only the writer changes the
- * database meanwhile, so that they still hold when it writes. One transaction holds all changesets of a call. */
+/* Commits: one transaction holds all changesets of a call.
+ *
+ * A condition that says "absent" is nearly always true, and the write itself finds out (a unique key, a row that is gone). So the first try looks only at the conditions
+ * that writes cannot see. When a write finds one broken, the transaction is undone and done again carefully: each changeset's conditions are all looked at before its first write, so that
+ * none has to be undone; only the writer changes the database meanwhile, so that they still hold when it writes. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 struct committing {
     struct sqlite_store *view;
     const struct hd_changeset *set;
+    bool careful;
     bool conflict;
     struct hd_error *err;
 };
@@ -33,7 +37,9 @@ static int find(struct committing *c, enum statement which, const char *id, sqli
     return r;
 }
 
+/* The write would find it. */
 static int expect_absent(struct committing *c, enum statement which, const char *id) {
+    if (!c->careful) return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = find(c, which, id, &query);
     if (query) c->conflict = true;
@@ -41,6 +47,7 @@ static int expect_absent(struct committing *c, enum statement which, const char 
 }
 
 static int check_version(struct committing *c, enum statement which, const char *id, int64_t if_version, int64_t *row) {
+    if (!c->careful && if_version == 0) return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = find(c, which, id, &query);
     if (r) return r;
@@ -57,7 +64,7 @@ static int check_ticket(struct committing *c, const struct hd_change *change, in
 static int check_user(struct committing *c, const struct hd_change *change, int64_t *row) {
     const struct hd_user *user = change->put_user.user;
     int r = check_version(c, STATEMENT_USER_VERSION, user->user_id, change->put_user.if_version, row);
-    if (r || c->conflict || !user->email) return r;
+    if (r || c->conflict || !user->email || !c->careful) return r;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     bool taken = false;
     r = hd_db_statement(&c->view->connection, STATEMENT_USER_OF_EMAIL, &query, c->err);
@@ -74,6 +81,7 @@ static int check_event(struct committing *c, const struct hd_change *change, int
 
 static int check_processed(struct committing *c, const struct hd_change *change, int64_t *row) {
     (void)row;
+    if (!c->careful) return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_PROCESSED_THERE, &query, c->err);
     if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "dt", change->processed.event_id, change->processed.processor);
@@ -123,7 +131,7 @@ static int64_t attempt_id(int64_t notification_row, int number) {
 static int check_attempt(struct committing *c, const struct hd_change *change, int64_t *row) {
     (void)row;
     int64_t of = row_of_notification(c, change->attempt->notification_id);
-    if (of == 0) return 0;
+    if (!c->careful || of == 0) return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_ATTEMPT_THERE, &query, c->err);
     if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "i", attempt_id(of, change->attempt->number));
@@ -170,6 +178,7 @@ static int check_audit(struct committing *c, const struct hd_change *change, int
 
 static int check_answer(struct committing *c, const struct hd_change *change, int64_t *row) {
     (void)row;
+    if (!c->careful) return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_ANSWER_THERE, &query, c->err);
     if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "t", change->answer->key);
@@ -181,6 +190,8 @@ static int check_message(struct committing *c, const struct hd_message *message)
     struct receipt receipt;
     c->conflict = true;
     if (!hd_receipt_read(message->receipt, &receipt) || !hd_claims_holds(c->view->database->claims, receipt.seq, receipt.token)) return 0;
+    c->conflict = false;
+    if (!c->careful) return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     bool there = false;
     int r = hd_db_statement(&c->view->connection, STATEMENT_MESSAGE_THERE, &query, c->err);
@@ -388,7 +399,9 @@ static int delete_message(struct committing *c, const struct hd_message *message
     int r = hd_db_statement(&c->view->connection, STATEMENT_MESSAGE_DELETE, &removal, c->err);
     if (!r)
         r = hd_db_bind(&c->view->connection, removal, c->err, "iiii", (int64_t)message->queue, (int64_t)receipt->lane, receipt->due, receipt->seq);
-    return r ? r : write_row(c, removal);
+    if (!r) r = write_row(c, removal);
+    if (!r && sqlite3_changes(c->view->connection.db) == 0) return hd_error_set(c->err, HD_ERR_CONFLICT, "the message is gone");
+    return r;
 }
 
 static int apply_acknowledge(struct committing *c, const struct hd_change *change, int64_t *row) {
@@ -485,24 +498,35 @@ static int simple(struct sqlite_store *view, enum statement which, struct hd_err
     return r ? r : hd_db_run(&view->connection, it, err);
 }
 
-/* One transaction for all sets that are not marked as conflicts yet. *ret_culprit: the set at which a write met a constraint that no condition foresaw (two changes of one thing in a
- * changeset): it must be left out. */
-static int transaction(struct sqlite_store *view, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *results,
-                       size_t *ret_culprit, struct hd_error *err) {
-    *ret_culprit = count;
+/* One transaction for all sets that are not left out. HD_ERR_CONFLICT: the write of *ret_culprit found a condition broken that had not been looked at; nothing has happened. */
+static int transaction(struct sqlite_store *view, const struct hd_changeset *const *sets, size_t count, bool careful,
+                       struct hd_commit_result *results, size_t *ret_culprit, struct hd_error *err) {
     view->concluded_count = 0;
     int r = simple(view, STATEMENT_BEGIN_WRITE, err);
     if (r) return r;
     r = look_at_others(view, err);
     for (size_t i = 0; !r && i < count; i++) {
-        if (results[i].code != 0) continue;
-        struct committing c = {.view = view, .set = sets[i], .err = err};
+        if (view->left_out[i]) continue;
+        struct committing c = {.view = view, .set = sets[i], .careful = careful, .err = err};
         r = commit_set(&c, &results[i]);
         if (r == HD_ERR_CONFLICT) *ret_culprit = i;
     }
     if (!r) r = hd_behind_advance(&view->connection, &view->entries, err);
     if (!r) r = simple(view, STATEMENT_COMMIT, err);
     if (r && !sqlite3_get_autocommit(view->connection.db)) (void)sqlite3_exec(view->connection.db, "ROLLBACK", NULL, NULL, NULL);
+    return r;
+}
+
+/* All conditions looked at, a write can only fail in a changeset that changes one thing twice: a mistake of ours, which is left out, and harms nobody else. */
+static int transaction_again(struct sqlite_store *view, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *results,
+                             struct hd_error *err) {
+    size_t culprit = 0;
+    int r = transaction(view, sets, count, true, results, &culprit, err);
+    while (r == HD_ERR_CONFLICT) {
+        view->left_out[culprit] = true;
+        results[culprit].code = HD_ERR_CONFLICT;
+        r = transaction(view, sets, count, true, results, &culprit, err);
+    }
     return r;
 }
 
@@ -516,16 +540,12 @@ int hd_store_commit(struct hd_store *store, const struct hd_changeset *const *se
                  struct hd_error *err) {
     assert(count <= HD_COMMIT_MAX);
     struct sqlite_store *view = (struct sqlite_store *)store;
+    memset(view->left_out, 0, count);
     for (size_t i = 0; i < count; i++) ret_results[i] = (struct hd_commit_result){0};
     help_checkpoint(view);
-    size_t culprit = count;
-    int r = transaction(view, sets, count, ret_results, &culprit, err);
-    while (r == HD_ERR_CONFLICT && culprit < count) {
-        ret_results[culprit].code = HD_ERR_CONFLICT;
-        /* conflicts that the undone transaction found may have come from what it undid */
-        for (size_t i = culprit + 1; i < count; i++) ret_results[i] = (struct hd_commit_result){0};
-        r = transaction(view, sets, count, ret_results, &culprit, err);
-    }
+    size_t culprit = 0;
+    int r = transaction(view, sets, count, false, ret_results, &culprit, err);
+    if (r == HD_ERR_CONFLICT) r = transaction_again(view, sets, count, ret_results, err);
     for (size_t i = 0; !r && i < view->concluded_count; i++)
         hd_claims_drop(view->database->claims, view->concluded[i].seq, view->concluded[i].token);
     view->concluded_count = 0;

@@ -55,7 +55,16 @@ int hd_db_exec(sqlite3 *db, const char *sql, struct hd_error *err) {
 
 /* ---- connections ---- */
 
+/* Once, before SQLite is used: no counting of its memory (a lock for each allocation), and room for small allocations that needs no malloc. */
+static void configure_sqlite(void) {
+    (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 512, 256);
+}
+
 int hd_db_open(const struct hd_sqlite *database, bool create, struct connection *ret, struct hd_error *err) {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    pthread_once(&configured, configure_sqlite);
     sqlite3 *db = NULL;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
     int rc = sqlite3_open_v2(database->path, &db, flags, database->vfs);
@@ -69,7 +78,7 @@ int hd_db_open(const struct hd_sqlite *database, bool create, struct connection 
     /* WAL does not last without FULL; the log is emptied by our own checkpoints, off the writer's way. Caches are small: readers drop theirs at every
      * commit anyway, and the kernel holds the file. */
     static const char *const pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-                                       "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000;"
+                                       "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
                                        "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864;";
     int r = hd_db_exec(db, pragmas, err);
     if (r) {
@@ -103,9 +112,10 @@ void hd_db_done(sqlite3_stmt **statement) {
     if (*statement) sqlite3_reset(*statement);
 }
 
-static int bind_id(sqlite3_stmt *statement, int index, const char *id) {
-    uint8_t bytes[HD_ID_BYTES];
-    if (id && hd_id_to_bytes(id, bytes)) return sqlite3_bind_blob(statement, index, bytes, sizeof bytes, SQLITE_TRANSIENT);
+static int bind_id(struct connection *connection, sqlite3_stmt *statement, int index, const char *id) {
+    assert(index < PARAMETERS_MAX);
+    uint8_t *bytes = connection->ids[index];
+    if (id && hd_id_to_bytes(id, bytes)) return sqlite3_bind_blob(statement, index, bytes, HD_ID_BYTES, SQLITE_STATIC);
     return sqlite3_bind_text(statement, index, id, -1, SQLITE_STATIC);
 }
 
@@ -120,7 +130,7 @@ int hd_db_bind(struct connection *connection, sqlite3_stmt *statement, struct hd
             int value = va_arg(args, int);
             rc = value < 0 ? sqlite3_bind_null(statement, i) : sqlite3_bind_int(statement, i, value);
         } else if (*types == 'd') {
-            rc = bind_id(statement, i, va_arg(args, const char *));
+            rc = bind_id(connection, statement, i, va_arg(args, const char *));
         } else {
             assert(*types == 't');
             rc = sqlite3_bind_text(statement, i, va_arg(args, const char *), -1, SQLITE_STATIC);

@@ -9,14 +9,18 @@
 
 #include "adapters/sqlite/sqlite.h"
 #include "adapters/sqlite/statements.h"
+#include "base/id.h"
 
 struct claims;
+
+enum { PARAMETERS_MAX = 24 };
 
 /* One thread's connection, with every statement prepared once. */
 struct connection {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     bool reading; /* inside begin_reads … end_reads */
+    uint8_t ids[PARAMETERS_MAX][HD_ID_BYTES]; /* ids that are bound, by their parameter: SQLite need not copy them */
 };
 
 struct hd_sqlite {
@@ -41,7 +45,8 @@ int hd_db_statement(struct connection *connection, enum statement which, sqlite3
 void hd_db_done(sqlite3_stmt **statement); /* for HD_CLEANUP; takes a NULL statement */
 
 /* Binds the values from parameter 1 on. types: 'i' int64_t, 'e' int of an enum (-1 binds NULL), 't' const char * text, 'd' const char * id; NULL pointers bind NULL. An id that is a
- * UUID in canonical form is stored as its 16 bytes, any other as text, so that both come back as they were. What is bound is not copied. */
+ * UUID in canonical form is stored as its 16 bytes, any other as text, so that both come back as they were. What is bound is not copied:
+ * text must live, and no other statement may be bound, until this one has been stepped to its end or reset. */
 int hd_db_bind(struct connection *connection, sqlite3_stmt *statement, struct hd_error *err, const char *types, ...) HD_MUST_CHECK;
 
 /* 0 with *ret_row told; an error else. */

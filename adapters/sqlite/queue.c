@@ -66,7 +66,7 @@ static int take(struct receiving *r, int lane, sqlite3_stmt *query, bool seen_be
         .enqueued_at_ms = hd_row_int(&row, 4),
     };
     if (!message.receipt || !message.body) {
-        hd_claims_extend(r->view->database->claims, at.seq, receipt.token, r->now_ms);
+        hd_claims_untake(r->view->database->claims, at.seq, receipt.token, r->now_ms);
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a message");
     }
     r->messages[r->count++] = message;
@@ -122,10 +122,11 @@ static int receive(struct hd_queue *queue, enum hd_queue_name name, size_t max, 
     r.messages = hd_arena_calloc(arena, max ? max : 1, sizeof *r.messages);
     if (!r.messages) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for messages");
     int rc = read_lanes(&r, err);
-    if (rc) {
-        for (size_t i = 0; i < r.count; i++) (void)view->base.ops->extend(queue, &r.messages[i], now_ms, 0, NULL);
-        return rc;
+    for (size_t i = 0; rc && i < r.count; i++) {
+        struct receipt receipt;
+        if (hd_receipt_read(r.messages[i].receipt, &receipt)) hd_claims_untake(view->database->claims, receipt.seq, receipt.token, now_ms);
     }
+    if (rc) return rc;
     int64_t claims_due = INT64_MAX;
     hd_claims_look(view->database->claims, name, now_ms, NULL, NULL, &claims_due);
     if (claims_due < r.next_due_ms) r.next_due_ms = claims_due;

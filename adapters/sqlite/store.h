@@ -15,6 +15,7 @@ struct sqlite_store {
     int64_t rows[HD_CHANGES_MAX]; /* for each change of the changeset at hand: the row (seq) that it found or made */
     struct receipt *concluded;    /* claims to drop once the transaction is durable */
     size_t concluded_count, concluded_capacity;
+    bool left_out[HD_COMMIT_MAX]; /* changesets of this commit that contradict themselves */
     struct behind_entry *entries; /* memory of behind_advance */
 };
 

@@ -1,14 +1,13 @@
 /* What the cases of the contract suite share: a fresh backend with one view each, sample values, commits that are checked, and whole lists read page by page. */
 #pragma once
 
-/* clang-format off: cmocka wants these four before it */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* clang-format on */
 #include <stdio.h>
+
+#include <cmocka.h>
 
 #include "base/id.h"
 #include "tests/contract/contract.h"

@@ -41,7 +41,9 @@ struct model {
     uint64_t seed, random;
     const char *tickets[TICKETS + 1], *users[USERS + 1], *emails[USERS], *events[EVENTS + 1], *letters[LETTERS + 1];
     struct hd_notification notifications[NOTIFICATIONS]; /* as they are put */
-    struct hd_notification seen[NOTIFICATIONS];          /* some earlier state of each: what a slow worker thinks */
+    struct hd_notification put[NOTIFICATIONS];           /* as the commit that is being built puts them */
+    bool is_put[NOTIFICATIONS];
+    struct hd_notification seen[NOTIFICATIONS]; /* some earlier state of each: what a slow worker thinks */
     struct held held[HELD_MAX];
     size_t held_count;
     int messages;
@@ -155,17 +157,23 @@ static void append_attempt(struct model *m, const char *notification_id) {
     BOTH(hd_append_attempt(set, &attempt));
 }
 
+/* Twice in one commit it is put alike: whichever happens, what never changes is known. */
 static void put_notification(struct model *m) {
-    struct hd_notification notification = m->notifications[any(m, NOTIFICATIONS)];
-    if (!touch(m, "notification", notification.notification_id))
+    size_t which = any(m, NOTIFICATIONS);
+    struct hd_notification *put = &m->put[which];
+    if (!touch(m, "notification", m->notifications[which].notification_id))
         return;
-    notification.created_at_ms = notification.updated_at_ms = hd_stamp(&m->real);
-    if (one_in(m, 5))
-        notification.status = (enum hd_status)any(m, HD_STATUS_COUNT);
-    notification.critical = one_in(m, 2);
-    BOTH(hd_put_notification(set, &notification));
+    if (!m->is_put[which]) {
+        *put = m->notifications[which];
+        put->created_at_ms = put->updated_at_ms = hd_stamp(&m->real);
+        if (one_in(m, 5))
+            put->status = (enum hd_status)any(m, HD_STATUS_COUNT);
+        put->critical = one_in(m, 2);
+        m->is_put[which] = true;
+    }
+    BOTH(hd_put_notification(set, put));
     if (one_in(m, 10))
-        append_attempt(m, notification.notification_id);
+        append_attempt(m, put->notification_id);
 }
 
 static void put_inbox_item(struct model *m, const struct hd_notification *of) {
@@ -188,6 +196,8 @@ static void move_notification(struct model *m) {
     const struct hd_notification *now = hd_get_notification(&m->reference, id);
     if (now && one_in(m, 4))
         m->seen[which] = kept_notification(m, now);
+    if (!now && m->is_put[which])
+        now = &m->put[which];
     struct hd_notification from = now && !one_in(m, 5) ? *now : m->seen[which];
     enum hd_move move = (enum hd_move)any(m, HD_MOVE_COUNT);
     for (int tries = 0; hd_status_after(from.status, move) < 0; tries++) {
@@ -200,8 +210,10 @@ static void move_notification(struct model *m) {
     if (one_in(m, 12))
         from.attempts++;
     struct hd_notification to = hd_moved(&m->real, &from, move);
-    if (now) /* what never changes is not for a slow worker to change */
-        to.created_at_ms = now->created_at_ms, to.critical = now->critical;
+    if (now) { /* what never changes is not for a slow worker to change */
+        to.created_at_ms = now->created_at_ms;
+        to.critical = now->critical;
+    }
     BOTH(hd_move_notification(set, &from, &to, move));
     if (one_in(m, 2))
         append_attempt(m, id);
@@ -309,6 +321,7 @@ static void forget_moved(struct model *m) {
 static void commit_step(struct model *m, int step) {
     m->set_count = 0;
     m->moved_message_count = 0;
+    memset(m->is_put, 0, sizeof(m->is_put));
     size_t wanted = one_in(m, 2) ? 1 : 1 + any(m, SETS_MAX);
     while (m->set_count < wanted) {
         begin_set(m);

@@ -37,6 +37,7 @@ describe('the web page', () => {
   const goTo = (name) => page.getByRole('navigation').getByRole('link', { name }).click();
   const heading = (name) => page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
   const delivery = (channel) => page.locator(`tr[data-channel="${channel}"]`);
+  /* For a look at the page: HELPDESK_SHOTS names a folder for pictures of every screen. */
   const shot = async (name) => {
     if (process.env.HELPDESK_SHOTS) await page.screenshot({ path: `${process.env.HELPDESK_SHOTS}/${name}.png`, fullPage: true });
   };

@@ -2,11 +2,11 @@
 #pragma once
 
 /* clang-format off: cmocka wants these four before it */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 /* clang-format on */
 
 #include "base/json.h"

@@ -1,12 +1,11 @@
 /* The faults of the memory implementation; that it keeps the ports' contract is shown by tests/contract/memory_test.c. */
 
-/* clang-format off: cmocka wants these four before it */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* clang-format on */
+
+#include <cmocka.h>
 
 #include "tests/support/memory.h"
 

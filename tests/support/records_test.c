@@ -1,12 +1,11 @@
-/* clang-format off: cmocka wants these four before it */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* clang-format on */
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "core/changeset.h"
 #include "tests/support/records.h"

@@ -4,7 +4,8 @@
  *   await fetch(`${server.url}/tickets`, { headers: { Authorization: `Bearer ${await server.token('customer', 'u-10')}` } });
  *   await server.stop();
  *
- * The binary is what HELPDESK_BINARY names, else build/helpdesk. A test skips with `test(name, { skip: missingBinary() }, …)`, each one, so that they are counted; with CI=true a missing binary is a failure. */
+ * The binary is what HELPDESK_BINARY names, else build/helpdesk. Where there is none, tests skip with `test(name, { skip: missingBinary() }, …)`: each one, so that
+ * they are counted. With CI=true a missing binary is a failure. */
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -38,7 +39,7 @@ export async function freePort() {
   return port;
 }
 
-/* args: after `serve`. env: on top of a clean environment (no HELPDESK_* of the caller's but the binary leaks in). dataDir: one to keep and use again (it is then
+/* args: after `serve`. env: on top of a clean environment (no HELPDESK_* of the caller leaks in). dataDir: one to keep and use again (it is then
  * not deleted). Gives {url, port, pid, dataDir, env, log(), token(role, user), run(args), kill(signal), stop()}. */
 export async function startServer({ args = [], env = {}, dataDir, port } = {}) {
   const listen = port ?? (await freePort());
