@@ -26,7 +26,6 @@ struct job {
     struct worker *worker;
     const struct hd_processor *processor;
     enum job_state state;
-    int decisions;
     struct hd_message message;
     struct hd_work work;
     struct hd_transfer_result result;
@@ -131,7 +130,7 @@ static void transfer_done(void *arg, const struct hd_transfer_result *result) {
     job->result.body = result->body ? hd_arena_strndup(job->work.arena, result->body, result->body_bytes) : NULL;
     job->result.body_bytes = job->result.body ? result->body_bytes : 0;
     job->state = JOB_CONCLUDE;
-    job->decisions = 0;
+    job->work.decisions = 0;
     job_decide(job);
 }
 
@@ -159,7 +158,7 @@ static void job_decide(struct job *job) {
     struct worker *w = job->worker;
     struct hd_error err = {0};
     w->context.now_ms = now_ms(w);
-    job->decisions++;
+    job->work.decisions++;
     job->work.changes = hd_changeset(job->work.arena);
     job->work.transfer = (struct hd_transfer){0};
     if (ask_processor(job, &err)) {
@@ -181,13 +180,13 @@ static void job_committed(struct job *job) {
         job_give_back(job);
     } else if (code != HD_ERR_CONFLICT) {
         job_fail(job, &job->commit.error);
-    } else if (job->decisions < HD_DECISIONS_MAX) {
+    } else if (job->work.decisions < HD_DECISIONS_MAX) {
         job_decide(job);
     } else {
         struct hd_error err = {0};
-        hd_error_set(&err, HD_ERR_CONFLICT, "decided %d times, and each time something had changed meanwhile (change %zu)", job->decisions,
+        hd_error_set(&err, HD_ERR_CONFLICT, "decided %d times, and each time something had changed meanwhile (change %zu)", job->work.decisions,
                      job->commit.result.change);
-        job->decisions = 0;
+        job->work.decisions = 0;
         job_failed(job, &err);
     }
 }
@@ -214,7 +213,7 @@ static void record_outcomes(struct worker *w) {
             job->next = w->unrecorded;
             w->unrecorded = job;
         } else {
-            job->decisions = 0;
+            job->work.decisions = 0;
             job_decide(job);
         }
     }
@@ -238,7 +237,7 @@ static void begin_job(struct worker *w, const struct hd_processor *processor, co
     }
     job->processor = processor;
     job->state = JOB_BEGIN;
-    job->decisions = 0;
+    job->work.decisions = 0;
     w->in_flight[index_of(processor)]++;
     w->jobs_in_flight++;
     job->work.message = &job->message;

@@ -32,13 +32,14 @@ struct hd_context {
     int64_t send_timeout_ms;                        /* the longest a transfer takes: an owner older than this is gone */
 };
 
-/* One message on its way through a processor. All memory is the arena's; a host resets it for every new decision of begin, and keeps it until conclude has committed. */
+/* One message on its way through a processor. All memory is the arena's, from the first decision until the last commit. */
 struct hd_work {
     const struct hd_message *message;
     struct hd_arena *arena;
     struct hd_changeset changes; /* empty when begin or conclude is called */
     struct hd_transfer transfer; /* kind HD_TRANSFER_NONE unless begin sets it */
     void *state;                 /* begin's, for conclude; in the arena */
+    int decisions;               /* how often this was decided, this time included: above 1 after a conflict */
 };
 
 struct hd_processor {

@@ -251,8 +251,9 @@ static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_e
     struct routing r = {.ctx = ctx, .work = work};
     int rc = find_event(&r, err);
     if (rc || !r.event) return rc;
-    bool done = false;
-    rc = ctx->store->ops->processed(ctx->store, "router", r.event->event_id, &done, err);
+    bool done = false; /* the mark is a condition of what route decides: it need only be looked at when there is reason to expect it */
+    if (work->decisions > 1 || work->message->receive_count > 1)
+        rc = ctx->store->ops->processed(ctx->store, "router", r.event->event_id, &done, err);
     if (rc) return rc;
     if (!done) return route(&r, err);
     hd_acknowledge(&work->changes, work->message);

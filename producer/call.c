@@ -93,7 +93,8 @@ int hd_call_query_id(struct hd_call *call, const char *name, const char **ret_va
     const char *value = hd_request_query(call->request, call->arena, name);
     char pointer[HD_SCHEMA_POINTER_BYTES];
     if (value && !hd_id_acceptable(value))
-        return hd_call_refuse(call, err, parameter(pointer, name), "pattern", "must be an id: 1 to %d visible ASCII characters", HD_ID_MAX_LEN);
+        return hd_call_refuse(call, err, parameter(pointer, name), "pattern", "must be an id: 1 to %d visible ASCII characters",
+                              HD_ID_MAX_LEN);
     *ret_value = value;
     return 0;
 }

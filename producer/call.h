@@ -44,7 +44,8 @@ static inline bool hd_call_by_customer(const struct hd_call *call) {
 }
 
 /* HD_ERR_INVALID about one field. */
-int hd_call_refuse(struct hd_call *call, struct hd_error *err, const char *pointer, const char *keyword, const char *fmt, ...) HD_PRINTF(5, 6);
+int hd_call_refuse(struct hd_call *call, struct hd_error *err, const char *pointer, const char *keyword, const char *fmt, ...)
+    HD_PRINTF(5, 6);
 int hd_call_no_memory(struct hd_error *err);
 /* There is no such thing, or it is not the caller's: one answer for both. */
 int hd_call_not_found(struct hd_error *err, const char *what);
@@ -81,7 +82,8 @@ int hd_call_locate(struct hd_call *call, const char *path, const char *id, struc
 int hd_call_etag(struct hd_call *call, int64_t version, struct hd_error *err);
 
 /* A page of notifications (messages.c). */
-int hd_answer_notifications(struct hd_call *call, const struct hd_notification_filter *filter, const struct hd_page *page, struct hd_error *err);
+int hd_answer_notifications(struct hd_call *call, const struct hd_notification_filter *filter, const struct hd_page *page,
+                            struct hd_error *err);
 
 /* {"<name>":"<value>"} in the arena; NULL when memory is out. The form of queue messages. */
 const char *hd_call_message(struct hd_call *call, const char *name, const char *value);

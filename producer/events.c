@@ -34,7 +34,8 @@ static int judge(struct hd_call *call, const json_t *envelope, struct judged *ju
     const char *event_id = hd_json_str(envelope, "eventId");
     *judged = (struct judged){.verdict = ACCEPTED, .event_id = event_id && hd_id_acceptable(event_id) ? event_id : NULL};
     call->problems->count = 0;
-    int r = hd_event_read(call->ctx->schemas, call->arena, envelope, call->ctx->now_ms, actor_id, &judged->event, call->problems, &judged->error);
+    int r = hd_event_read(call->ctx->schemas, call->arena, envelope, call->ctx->now_ms, actor_id, &judged->event, call->problems,
+                          &judged->error);
     if (r == HD_ERR_INVALID) {
         judged->verdict = REFUSED;
         judged->problems = hd_arena_alloc(call->arena, sizeof(*judged->problems));

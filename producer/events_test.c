@@ -20,7 +20,8 @@ static int tear_down(void **state) {
     return 0;
 }
 
-#define EVENT(type, id, payload) "{\"event\":\"" type "\",\"eventId\":\"" id "\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"payload\":{" payload "}}"
+#define EVENT(type, id, payload) \
+    "{\"event\":\"" type "\",\"eventId\":\"" id "\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"payload\":{" payload "}}"
 #define GOOD(id) EVENT("TicketCreated", id, "\"ticketId\":\"tkt-001\",\"userId\":\"u-10\"")
 
 static struct hd_api_answer publish(const char *token, const char *body) {
@@ -53,7 +54,8 @@ static void one_event_is_accepted_and_its_message_enqueued(void **state) {
 
 static void critical_events_take_the_urgent_lane(void **state) {
     (void)state;
-    hd_assert_status(publish(service, EVENT("TicketSLABreached", "e-1", "\"ticketId\":\"tkt-001\",\"userId\":\"u-10\",\"agentId\":\"u-2\"")), 202);
+    hd_assert_status(
+        publish(service, EVENT("TicketSLABreached", "e-1", "\"ticketId\":\"tkt-001\",\"userId\":\"u-10\",\"agentId\":\"u-2\"")), 202);
     assert_int_equal(api->changes.changes[1].enqueue.lane, HD_LANE_URGENT);
 }
 
@@ -67,9 +69,12 @@ static void the_actor_is_the_caller_but_for_a_service(void **state) {
 
 static void an_events_own_correlation_and_trace_are_kept(void **state) {
     (void)state;
-    hd_assert_status(publish(service, "{\"event\":\"TicketCreated\",\"eventId\":\"e-1\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"correlationId\":\"theirs\","
-                                      "\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\","
-                                      "\"payload\":{\"ticketId\":\"t\",\"userId\":\"u\"}}"), 202);
+    hd_assert_status(
+        publish(service,
+                "{\"event\":\"TicketCreated\",\"eventId\":\"e-1\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"correlationId\":\"theirs\","
+                "\"traceparent\":\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\","
+                "\"payload\":{\"ticketId\":\"t\",\"userId\":\"u\"}}"),
+        202);
     assert_string_equal(stored("e-1")->correlation_id, "theirs");
     assert_string_equal(stored("e-1")->traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
 }
@@ -86,8 +91,8 @@ static void a_known_event_is_a_duplicate_and_changes_nothing(void **state) {
 static void a_batch_is_judged_one_by_one(void **state) {
     (void)state;
     hd_assert_status(publish(service, GOOD("known")), 202);
-    struct hd_api_answer answer = publish(
-        service, "[" EVENT("Nothing", "e-1", "") "," GOOD("e-1") "," GOOD("e-1") "," GOOD("known") "," EVENT("TicketCreated", "e-3", "") ",{}," GOOD("e-4") "]");
+    struct hd_api_answer answer = publish(service, "[" EVENT("Nothing", "e-1", "") "," GOOD("e-1") "," GOOD("e-1") "," GOOD(
+                                                       "known") "," EVENT("TicketCreated", "e-3", "") ",{}," GOOD("e-4") "]");
     hd_assert_status(answer, 207);
     assert_int_equal(json_array_size(hd_api_at(&answer, "items")), 7);
     assert_string_equal(hd_api_text(&answer, "items/0/status/type"), "urn:helpdesk:problem:invalid");
@@ -133,8 +138,10 @@ static void a_batch_has_one_to_a_hundred_events(void **state) {
     for (int count = HD_BATCH_MAX; count <= HD_BATCH_MAX + 1; count++) {
         char *at = stpcpy(body, "[");
         for (int i = 0; i < count; i++)
-            at += sprintf(at, "%s{\"event\":\"TicketCreated\",\"eventId\":\"%d-%d\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"payload\":{\"ticketId\":\"t\",\"userId\":\"u\"}}",
-                          i > 0 ? "," : "", count, i);
+            at += sprintf(
+                at,
+                "%s{\"event\":\"TicketCreated\",\"eventId\":\"%d-%d\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"payload\":{\"ticketId\":\"t\",\"userId\":\"u\"}}",
+                i > 0 ? "," : "", count, i);
         strcpy(at, "]");
         hd_assert_status(publish(service, body), count <= HD_BATCH_MAX ? 202 : 422);
     }
@@ -160,7 +167,13 @@ static void customers_publish_nothing(void **state) {
 }
 
 static void somebody_faster(struct hd_api *of) {
-    struct hd_event event = {.event_id = "e-1", .type = HD_EVENT_REMINDER, .schema_version = 1, .occurred_at_ms = 1, .accepted_at_ms = 1, .ticket_id = "t", .payload = "{}"};
+    struct hd_event event = {.event_id = "e-1",
+                             .type = HD_EVENT_REMINDER,
+                             .schema_version = 1,
+                             .occurred_at_ms = 1,
+                             .accepted_at_ms = 1,
+                             .ticket_id = "t",
+                             .payload = "{}"};
     struct hd_changeset changes = hd_changeset(of->arena);
     hd_append_event(&changes, &event);
     const struct hd_changeset *sets[] = {&changes};
@@ -190,8 +203,14 @@ static void an_event_shows_what_the_router_decided(void **state) {
 
     const char *const parts[] = {"event.routed", "e-1"};
     struct hd_id id = hd_id_derive(stored("e-1")->accepted_at_ms, parts, 2);
-    struct hd_audit entry = {.audit_id = id.text, .action = "event.routed", .subject = "e-1", .actor = "router", .at_ms = 1,
-                             .detail = "{\"decisions\":[{\"target\":\"u-10\",\"channel\":\"email\",\"decision\":\"notify\",\"reason\":null,\"notificationId\":\"n-1\"}]}"};
+    struct hd_audit entry = {
+        .audit_id = id.text,
+        .action = "event.routed",
+        .subject = "e-1",
+        .actor = "router",
+        .at_ms = 1,
+        .detail =
+            "{\"decisions\":[{\"target\":\"u-10\",\"channel\":\"email\",\"decision\":\"notify\",\"reason\":null,\"notificationId\":\"n-1\"}]}"};
     struct hd_changeset changes = hd_changeset(api->arena);
     hd_append_audit(&changes, &entry);
     const struct hd_changeset *sets[] = {&changes};

@@ -26,7 +26,8 @@ static int nibble(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-int hd_percent_decode(struct hd_arena *arena, const char *text, size_t len, bool plus_is_space, const char **ret_text, struct hd_error *err) {
+int hd_percent_decode(struct hd_arena *arena, const char *text, size_t len, bool plus_is_space, const char **ret_text,
+                      struct hd_error *err) {
     char *decoded = hd_arena_alloc(arena, len + 1);
     if (!decoded)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a part of the URL");

@@ -53,7 +53,8 @@ const char *hd_request_header(const struct hd_request *request, const char *name
 const char *hd_request_query(const struct hd_request *request, struct hd_arena *arena, const char *name);
 /* What stands behind %XX (and a '+' for a space, in a query) as UTF-8 text in arena. HD_ERR_MALFORMED: a '%' without two hex digits, a NUL, invalid UTF-8.
  * HD_ERR_NO_MEMORY. */
-int hd_percent_decode(struct hd_arena *arena, const char *text, size_t len, bool plus_is_space, const char **ret_text, struct hd_error *err) HD_MUST_CHECK;
+int hd_percent_decode(struct hd_arena *arena, const char *text, size_t len, bool plus_is_space, const char **ret_text,
+                      struct hd_error *err) HD_MUST_CHECK;
 /* The other way, for one segment of a path: all but RFC 3986's unreserved characters is written as %XX. NULL when memory is out. */
 const char *hd_percent_encode(struct hd_arena *arena, const char *text) HD_MUST_CHECK;
 

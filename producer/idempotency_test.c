@@ -105,7 +105,8 @@ static void two_at_the_same_time_make_one(void **state) {
 
 static void a_success_that_changes_nothing_is_remembered_too(void **state) {
     (void)state;
-    static const char event[] = "{\"event\":\"TicketCreated\",\"eventId\":\"e-1\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"payload\":{\"ticketId\":\"t\",\"userId\":\"u\"}}";
+    static const char event[] =
+        "{\"event\":\"TicketCreated\",\"eventId\":\"e-1\",\"occurredAt\":\"2026-09-21T10:00:00Z\",\"payload\":{\"ticketId\":\"t\",\"userId\":\"u\"}}";
     const char *service = hd_api_token(api, HD_ROLE_SERVICE, "s-1");
     hd_assert_status(hd_ask(api, .path = "/events", .token = service, .body = event), 202);
     hd_assert_status(hd_ask(api, .path = "/events", .token = service, .body = event, .headers = {{"Idempotency-Key", "k"}}), 202);

@@ -13,7 +13,8 @@
 
 /* ---- HMAC-SHA256 (RFC 2104) ---- */
 
-static void hmac_round(const uint8_t key[SHA256_CBLOCK], uint8_t pad, const void *data, size_t len, uint8_t ret_digest[SHA256_DIGEST_LENGTH]) {
+static void hmac_round(const uint8_t key[SHA256_CBLOCK], uint8_t pad, const void *data, size_t len,
+                       uint8_t ret_digest[SHA256_DIGEST_LENGTH]) {
     uint8_t padded[SHA256_CBLOCK];
     for (size_t i = 0; i < sizeof(padded); i++)
         padded[i] = key[i] ^ pad;
@@ -61,15 +62,12 @@ static char *encode(char *at, const void *bytes, size_t len) {
     return at;
 }
 
-static int digit_value(char c) {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
+/* By character: the digit's value plus one, 0 for what is none. */
+static const uint8_t digit_values[256] = {
+    ['-'] = 63, ['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, ['A'] = 1, 2,  3,  4,  5,          6,          7,  8,  9,  10, 11,
+    12,         13,         14, 15, 16, 17, 18, 19, 20, 21, 22, 23,        24, 25, 26, ['_'] = 64, ['a'] = 27, 28, 29, 30, 31, 32,
+    33,         34,         35, 36, 37, 38, 39, 40, 41, 42, 43, 44,        45, 46, 47, 48,         49,         50, 51, 52,
+};
 
 /* Writes len * 3 / 4 bytes at most. False for a character that is none of the 64, a length that cannot be, and bits behind the last byte that are not zero (so
  * that no two texts mean the same). */
@@ -78,10 +76,10 @@ static bool decode(const char *text, size_t len, uint8_t *at, size_t *ret_len) {
     int held = 0;
     size_t count = 0;
     for (size_t i = 0; i < len; i++) {
-        int value = digit_value(text[i]);
-        if (value < 0)
+        uint8_t value = digit_values[(uint8_t)text[i]];
+        if (value == 0)
             return false;
-        bits = bits << 6 | (uint32_t)value;
+        bits = bits << 6 | (uint32_t)(value - 1);
         held += 6;
         if (held >= 8) {
             held -= 8;
@@ -103,14 +101,22 @@ static int refuse(struct hd_error *err, const char *why) {
     return hd_error_set(err, HD_ERR_UNAUTHENTICATED, "%s", why);
 }
 
-static int parse_part(const char *text, size_t len, struct hd_arena *arena, json_t **ret_root, struct hd_error *err) {
+/* The part's bytes, NUL-terminated, in the arena. */
+static int decode_part(const char *text, size_t len, struct hd_arena *arena, char **ret_text, size_t *ret_len, struct hd_error *err) {
     char *decoded = hd_arena_alloc(arena, len + 1);
     if (!decoded)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a token");
     size_t decoded_len;
     if (!decode(text, len, (uint8_t *)decoded, &decoded_len))
         return refuse(err, "the token is not base64url");
-    int r = hd_json_parse(arena, decoded, decoded_len, 0, ret_root, err);
+    decoded[decoded_len] = '\0';
+    *ret_text = decoded;
+    *ret_len = decoded_len;
+    return 0;
+}
+
+static int parse(const char *text, size_t len, struct hd_arena *arena, json_t **ret_root, struct hd_error *err) {
+    int r = hd_json_parse(arena, text, len, 0, ret_root, err);
     if (r == HD_ERR_NO_MEMORY)
         return r;
     return r < 0 || !json_is_object(*ret_root) ? refuse(err, "the token is not made of JSON objects") : 0;
@@ -120,7 +126,11 @@ static int check_header(const char *text, size_t len, struct hd_arena *arena, st
     if (len == sizeof(usual_header) - 1 && memcmp(text, usual_header, len) == 0)
         return 0;
     json_t *header = NULL;
-    int r = parse_part(text, len, arena, &header, err);
+    char *decoded;
+    size_t decoded_len;
+    int r = decode_part(text, len, arena, &decoded, &decoded_len, err);
+    if (!r)
+        r = parse(decoded, decoded_len, arena, &header, err);
     if (r < 0)
         return r;
     const char *algorithm = hd_json_str(header, "alg");
@@ -135,21 +145,103 @@ static int check_signature(const struct hd_jwt_key *key, const char *token, size
     uint8_t want[SHA256_DIGEST_LENGTH], got[SHA256_DIGEST_LENGTH + 3];
     const char *signature = token + signed_len + 1;
     size_t signature_len = len - signed_len - 1, got_len;
-    bool right_size = signature_len == encoded_len(sizeof(want)) && decode(signature, signature_len, got, &got_len) && got_len == sizeof(want);
+    bool right_size =
+        signature_len == encoded_len(sizeof(want)) && decode(signature, signature_len, got, &got_len) && got_len == sizeof(want);
     if (!right_size)
         return refuse(err, "the token's signature is wrong");
     hmac(key->secret, token, signed_len, want);
     return CRYPTO_memcmp(want, got, sizeof(want)) == 0 ? 0 : refuse(err, "the token's signature is wrong");
 }
 
-/* A NumericDate (RFC 7519 §2): a number, which may have a fraction. False when it is there and is not one that makes sense. */
-static bool read_date(const json_t *claims, const char *name, int64_t absent, int64_t *ret_s) {
-    static const double latest_s = 253402300799.0; /* the end of the year 9999 */
-    const json_t *value = json_object_get(claims, name);
-    if (!value) {
-        *ret_s = absent;
+/* ---- the payload ----
+ *
+ * Read twice over: scan takes the plain form that we sign (and most others do), and leaves whatever else there may be to the JSON parser. It looks at what has been
+ * signed with our key only, saves 3 µs of 4, and what it takes means the same to both. */
+
+enum text_claim { ISS, AUD, SUB, ROLE, TEXT_CLAIM_COUNT };
+enum date_claim { EXP, NBF, IAT, DATE_CLAIM_COUNT };
+static const char *const text_names[TEXT_CLAIM_COUNT] = {[ISS] = "iss", [AUD] = "aud", [SUB] = "sub", [ROLE] = "role"};
+static const char *const date_names[DATE_CLAIM_COUNT] = {[EXP] = "exp", [NBF] = "nbf", [IAT] = "iat"};
+
+struct payload {
+    const char *texts[TEXT_CLAIM_COUNT]; /* NULL: absent, or no text. AUD is ours if it is one of several */
+    int64_t dates_s[DATE_CLAIM_COUNT];   /* -1: absent */
+};
+
+/* A text of printable ASCII without escapes; *at moves behind it. */
+static bool scan_text(char **at, char **ret_text, size_t *ret_len) {
+    char *c = *at;
+    if (*c++ != '"')
+        return false;
+    *ret_text = c;
+    while (*c >= ' ' && *c <= '~' && *c != '"' && *c != '\\')
+        c++;
+    *ret_len = (size_t)(c - *ret_text);
+    *at = c + 1;
+    return *c == '"';
+}
+
+static bool scan_date(char **at, int64_t *ret_s) {
+    enum { DIGITS_MAX = 11 };
+    char *c = *at;
+    int64_t value = 0;
+    while (*c >= '0' && *c <= '9' && c - *at < DIGITS_MAX)
+        value = value * 10 + (*c++ - '0');
+    bool plain = c > *at && (**at != '0' || c == *at + 1);
+    *at = c;
+    *ret_s = value;
+    return plain;
+}
+
+static int find_name(const char *const *names, int count, const char *name, size_t len) {
+    for (int i = 0; i < count; i++) {
+        if (strncmp(names[i], name, len) == 0 && names[i][len] == '\0')
+            return i;
+    }
+    return -1;
+}
+
+/* One member. False for a name that is not ours or comes again, and for any value of another form. */
+static bool scan_member(char **at, struct payload *payload, char **ends) {
+    char *name, *text;
+    size_t name_len, len;
+    if (!scan_text(at, &name, &name_len) || *(*at)++ != ':')
+        return false;
+    int i = find_name(text_names, TEXT_CLAIM_COUNT, name, name_len);
+    if (i >= 0) {
+        if (payload->texts[i] || !scan_text(at, &text, &len))
+            return false;
+        payload->texts[i] = text;
+        ends[i] = text + len;
         return true;
     }
+    i = find_name(date_names, DATE_CLAIM_COUNT, name, name_len);
+    return i >= 0 && payload->dates_s[i] < 0 && scan_date(at, &payload->dates_s[i]);
+}
+
+/* json is NUL-terminated. It is changed only when true is returned. */
+static bool scan(char *json, size_t len, struct payload *ret_payload) {
+    struct payload payload = {.dates_s = {-1, -1, -1}};
+    char *ends[TEXT_CLAIM_COUNT] = {NULL}, *at = json;
+    if (*at++ != '{')
+        return false;
+    do {
+        if (!scan_member(&at, &payload, ends))
+            return false;
+    } while (*at++ == ',');
+    if (at[-1] != '}' || at != json + len)
+        return false;
+    for (int i = 0; i < TEXT_CLAIM_COUNT; i++) {
+        if (ends[i])
+            *ends[i] = '\0';
+    }
+    *ret_payload = payload;
+    return true;
+}
+
+/* A NumericDate (RFC 7519 §2): a number, which may have a fraction. */
+static bool read_date(const json_t *value, int64_t *ret_s) {
+    static const double latest_s = 253402300799.0; /* the end of the year 9999 */
     double number = json_number_value(value);
     if (!json_is_number(value) || !(number >= 0 && number <= latest_s))
         return false;
@@ -157,57 +249,71 @@ static bool read_date(const json_t *claims, const char *name, int64_t absent, in
     return true;
 }
 
-static int check_times(const json_t *payload, int64_t now_s, int64_t *ret_expires_at_s, struct hd_error *err) {
-    int64_t expires_at_s, not_before_s, issued_at_s;
-    if (!json_object_get(payload, "exp"))
-        return refuse(err, "the token has no exp: it would never expire");
-    if (!read_date(payload, "exp", 0, &expires_at_s) || !read_date(payload, "nbf", 0, &not_before_s) || !read_date(payload, "iat", 0, &issued_at_s))
-        return refuse(err, "the token's exp, nbf or iat is no time");
-    if (now_s >= expires_at_s + HD_JWT_LEEWAY_S)
-        return refuse(err, "the token has expired");
-    if (now_s < not_before_s - HD_JWT_LEEWAY_S)
-        return refuse(err, "the token is not valid yet");
-    if (now_s < issued_at_s - HD_JWT_LEEWAY_S)
-        return refuse(err, "the token was issued in the future");
-    *ret_expires_at_s = expires_at_s;
+static int read_tree(const struct hd_jwt_key *key, const json_t *tree, struct payload *ret_payload, struct hd_error *err) {
+    struct payload payload = {.dates_s = {-1, -1, -1}};
+    for (int i = 0; i < TEXT_CLAIM_COUNT; i++)
+        payload.texts[i] = hd_json_str(tree, text_names[i]);
+    for (int i = 0; i < DATE_CLAIM_COUNT; i++) {
+        const json_t *value = json_object_get(tree, date_names[i]);
+        if (value && !read_date(value, &payload.dates_s[i]))
+            return refuse(err, "the token's exp, nbf or iat is no time");
+    }
+    const json_t *audience = json_object_get(tree, text_names[AUD]);
+    for (size_t i = 0; i < json_array_size(audience); i++) {
+        const char *one = json_string_value(json_array_get(audience, i));
+        if (one && strcmp(one, key->audience) == 0)
+            payload.texts[AUD] = key->audience;
+    }
+    *ret_payload = payload;
     return 0;
 }
 
-static bool is_text(const json_t *value, const char *text) {
-    const char *got = json_string_value(value);
-    return got && strcmp(got, text) == 0;
+static int read_payload(const struct hd_jwt_key *key, const char *text, size_t len, struct hd_arena *arena, struct payload *ret_payload,
+                        struct hd_error *err) {
+    char *json;
+    size_t json_len;
+    int r = decode_part(text, len, arena, &json, &json_len, err);
+    if (r < 0 || scan(json, json_len, ret_payload))
+        return r;
+    json_t *tree = NULL;
+    r = parse(json, json_len, arena, &tree, err);
+    return r ? r : read_tree(key, tree, ret_payload, err);
 }
 
-static bool is_for(const json_t *audience, const char *us) {
-    for (size_t i = 0; i < json_array_size(audience); i++) {
-        if (is_text(json_array_get(audience, i), us))
-            return true;
-    }
-    return is_text(audience, us);
+static int check_times(const struct payload *payload, int64_t now_s, struct hd_error *err) {
+    const int64_t *dates_s = payload->dates_s;
+    if (dates_s[EXP] < 0)
+        return refuse(err, "the token has no exp: it would never expire");
+    if (now_s >= dates_s[EXP] + HD_JWT_LEEWAY_S)
+        return refuse(err, "the token has expired");
+    if (now_s < dates_s[NBF] - HD_JWT_LEEWAY_S)
+        return refuse(err, "the token is not valid yet");
+    if (now_s < dates_s[IAT] - HD_JWT_LEEWAY_S)
+        return refuse(err, "the token was issued in the future");
+    return 0;
 }
 
-static int read_claims(const struct hd_jwt_key *key, const json_t *payload, int64_t now_ms, struct hd_claims *ret_claims, struct hd_error *err) {
-    struct hd_claims claims;
-    int r = check_times(payload, now_ms / 1000, &claims.expires_at_s, err);
+static int check_claims(const struct hd_jwt_key *key, const struct payload *payload, int64_t now_ms, struct hd_claims *ret_claims,
+                        struct hd_error *err) {
+    const char *const *texts = payload->texts;
+    int r = check_times(payload, now_ms / 1000, err);
     if (r < 0)
         return r;
-    if (!is_text(json_object_get(payload, "iss"), key->issuer))
+    if (!texts[ISS] || strcmp(texts[ISS], key->issuer) != 0)
         return refuse(err, "the token is not from our issuer (iss)");
-    if (!is_for(json_object_get(payload, "aud"), key->audience))
+    if (!texts[AUD] || strcmp(texts[AUD], key->audience) != 0)
         return refuse(err, "the token is not for this API (aud)");
-    claims.subject = hd_json_str(payload, "sub");
-    if (!claims.subject || !hd_id_acceptable(claims.subject))
+    if (!texts[SUB] || !hd_id_acceptable(texts[SUB]))
         return refuse(err, "the token names no user (sub)");
-    int role = hd_role_from_name(hd_json_str(payload, "role"));
+    int role = hd_role_from_name(texts[ROLE]);
     if (role < 0)
         return refuse(err, "the token has no role that is known here");
-    claims.role = (enum hd_role)role;
-    *ret_claims = claims;
+    *ret_claims = (struct hd_claims){.subject = texts[SUB], .role = (enum hd_role)role, .expires_at_s = payload->dates_s[EXP]};
     return 0;
 }
 
-int hd_jwt_check(const struct hd_jwt_key *key, const char *token, size_t len, int64_t now_ms, struct hd_arena *arena, struct hd_claims *ret_claims,
-                 struct hd_error *err) {
+int hd_jwt_check(const struct hd_jwt_key *key, const char *token, size_t len, int64_t now_ms, struct hd_arena *arena,
+                 struct hd_claims *ret_claims, struct hd_error *err) {
     if (len > HD_JWT_MAX_BYTES)
         return refuse(err, "the token is longer than 4096 bytes");
     static_assert(HD_JWT_MAX_BYTES == 4096, "the line above tells people this number");
@@ -221,11 +327,9 @@ int hd_jwt_check(const struct hd_jwt_key *key, const char *token, size_t len, in
     r = check_signature(key, token, (size_t)(second_dot - token), len, err);
     if (r < 0)
         return r;
-    json_t *payload = NULL;
-    r = parse_part(first_dot + 1, (size_t)(second_dot - first_dot - 1), arena, &payload, err);
-    if (r < 0)
-        return r;
-    return read_claims(key, payload, now_ms, ret_claims, err);
+    struct payload payload = {.dates_s = {0}};
+    r = read_payload(key, first_dot + 1, (size_t)(second_dot - first_dot - 1), arena, &payload, err);
+    return r ? r : check_claims(key, &payload, now_ms, ret_claims, err);
 }
 
 /* ---- signing ---- */
@@ -242,8 +346,8 @@ static void write_payload(struct hd_buffer *out, const struct hd_jwt_key *key, c
     hd_json_close_object(&w);
 }
 
-int hd_jwt_sign(const struct hd_jwt_key *key, const struct hd_claims *claims, int64_t now_ms, struct hd_arena *arena, const char **ret_token,
-                struct hd_error *err) {
+int hd_jwt_sign(const struct hd_jwt_key *key, const struct hd_claims *claims, int64_t now_ms, struct hd_arena *arena,
+                const char **ret_token, struct hd_error *err) {
     HD_CLEANUP(hd_buffer_free) struct hd_buffer payload = {0};
     write_payload(&payload, key, claims, now_ms);
     int r = hd_buffer_check(&payload, err);

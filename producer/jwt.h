@@ -27,9 +27,9 @@ struct hd_claims {
 };
 
 /* HD_ERR_UNAUTHENTICATED says why, in words that help the caller and no attacker. HD_ERR_NO_MEMORY. */
-int hd_jwt_check(const struct hd_jwt_key *key, const char *token, size_t len, int64_t now_ms, struct hd_arena *arena, struct hd_claims *ret_claims,
-                 struct hd_error *err) HD_MUST_CHECK;
+int hd_jwt_check(const struct hd_jwt_key *key, const char *token, size_t len, int64_t now_ms, struct hd_arena *arena,
+                 struct hd_claims *ret_claims, struct hd_error *err) HD_MUST_CHECK;
 
 /* A signed token in the arena. */
-int hd_jwt_sign(const struct hd_jwt_key *key, const struct hd_claims *claims, int64_t now_ms, struct hd_arena *arena, const char **ret_token,
-                struct hd_error *err) HD_MUST_CHECK;
+int hd_jwt_sign(const struct hd_jwt_key *key, const struct hd_claims *claims, int64_t now_ms, struct hd_arena *arena,
+                const char **ret_token, struct hd_error *err) HD_MUST_CHECK;

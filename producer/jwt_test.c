@@ -109,7 +109,8 @@ static void a_token_is_what_openssl_makes_of_it(void **state) {
 
 static void a_secret_longer_than_a_block_is_hashed_as_rfc_2104_says(void **state) {
     (void)state;
-    const struct hd_jwt_key long_key = {.secret = "0123456789012345678901234567890123456789012345678901234567890123456789", .issuer = "helpdesk", .audience = "helpdesk"};
+    const struct hd_jwt_key long_key = {
+        .secret = "0123456789012345678901234567890123456789012345678901234567890123456789", .issuer = "helpdesk", .audience = "helpdesk"};
     const char *token = signed_with(long_key.secret, HEADER, GOOD);
     struct hd_claims claims;
     assert_int_equal(hd_jwt_check(&long_key, token, strlen(token), now_ms, arena, &claims, NULL), 0);
@@ -120,7 +121,8 @@ static void tokens_in_other_forms_of_the_same_are_taken(void **state) {
     taken(GOOD);
     taken(CLAIMS(",\"exp\":1790003600.75,\"nbf\":1.5,\"iat\":1789990000"));
     taken("{\"iss\":\"helpdesk\",\"aud\":[\"other\",\"helpdesk\"],\"sub\":\"u-10\",\"role\":\"agent\",\"exp\":1790003600}");
-    taken("{ \"exp\" : 1790003600 , \"sub\":\"u\\u002d10\", \"role\":\"agent\",\"aud\":\"helpdesk\",\"iss\":\"helpdesk\",\"x\":{\"y\":[1]}, \"z\":null }");
+    taken(
+        "{ \"exp\" : 1790003600 , \"sub\":\"u\\u002d10\", \"role\":\"agent\",\"aud\":\"helpdesk\",\"iss\":\"helpdesk\",\"x\":{\"y\":[1]}, \"z\":null }");
     struct hd_claims claims;
     const char *token = signed_with(key.secret, "{\"typ\":\"at+jwt\",\"alg\":\"HS256\",\"kid\":\"1\"}", GOOD);
     assert_int_equal(check(token, &claims, NULL), 0);
@@ -191,6 +193,41 @@ static void a_signature_has_one_text_only(void **state) {
     refused(token, "signature");
 }
 
+/* What the quick way takes and what it leaves to the parser must not differ in what they mean. */
+static void both_ways_of_reading_agree(void **state) {
+    (void)state;
+    static const char *const members[] = {"\"iss\":\"helpdesk\"", "\"aud\":\"helpdesk\"", "\"sub\":\"u-10\"",
+                                          "\"role\":\"agent\"",   "\"exp\":1790003600",   "\"nbf\":0",
+                                          "\"iat\":1790000000"};
+    const size_t count = HD_ARRAY_LEN(members);
+    for (size_t first = 0; first < count; first++) {
+        char plain[512] = "{", spaced[512] = " {", more[512] = "{\"x\":{},";
+        for (size_t i = 0; i < count; i++) {
+            const char *member = members[(first + i) % count], *comma = i + 1 < count ? "," : "}";
+            strcat(strcat(plain, member), comma);
+            strcat(strcat(strcat(spaced, member), comma), " ");
+            strcat(strcat(more, member), comma);
+        }
+        taken(plain);
+        taken(spaced);
+        taken(more);
+    }
+    payload_refused(CLAIMS(",\"exp\":01790003600"), "JSON");
+    payload_refused(CLAIMS(",\"exp\":-0"), "expired");
+    payload_refused(CLAIMS(",\"exp\":"), "JSON");
+    payload_refused(CLAIMS(",\"exp\":1790003600,"), "JSON");
+    payload_refused(CLAIMS(",\"exp\":1790003600}"), "JSON");
+    payload_refused(CLAIMS(",\"exp\":1790003600,\"exp\":1890003600"), "JSON");
+    payload_refused(CLAIMS(",\"exp\":1790003600x"), "JSON");
+    payload_refused(CLAIMS(",\"exp\":1790003600 \"x\":1"), "JSON");
+    payload_refused("{", "JSON");
+    payload_refused("{}", "no exp");
+    payload_refused("{\"exp", "JSON");
+    payload_refused("{\"exp\"", "JSON");
+    taken(CLAIMS(",\"exp\":99999999999"));
+    taken(CLAIMS(",\"exp\":253402300799"));
+}
+
 static void times_are_checked_with_a_leeway(void **state) {
     (void)state;
     taken(CLAIMS(",\"exp\":1789999971")); /* 29 s ago */
@@ -237,7 +274,8 @@ static void issuer_audience_subject_and_role_are_checked(void **state) {
 
 static void a_full_arena_is_no_memory_and_no_refusal(void **state) {
     (void)state;
-    const char *token = signed_with(key.secret, HEADER, "{\"iss\":\"helpdesk\",\"aud\":[\"helpdesk\"],\"sub\":\"u-10\",\"role\":\"agent\",\"exp\":1790003600}");
+    const char *token = signed_with(key.secret, HEADER,
+                                    "{\"iss\":\"helpdesk\",\"aud\":[\"helpdesk\"],\"sub\":\"u-10\",\"role\":\"agent\",\"exp\":1790003600}");
     struct hd_claims claims;
     for (size_t limit = 16;; limit += 16) {
         HD_CLEANUP(hd_arena_freep) struct hd_arena *small = hd_arena_new(limit);
@@ -261,6 +299,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(another_key_or_any_changed_byte_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(malformed_tokens_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_signature_has_one_text_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(both_ways_of_reading_agree, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_checked_with_a_leeway, set_up, tear_down),
         cmocka_unit_test_setup_teardown(issuer_audience_subject_and_role_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_arena_is_no_memory_and_no_refusal, set_up, tear_down),

@@ -5,7 +5,8 @@
 
 /* ---- notifications ---- */
 
-int hd_answer_notifications(struct hd_call *call, const struct hd_notification_filter *filter, const struct hd_page *page, struct hd_error *err) {
+int hd_answer_notifications(struct hd_call *call, const struct hd_notification_filter *filter, const struct hd_page *page,
+                            struct hd_error *err) {
     const struct hd_notification *notifications;
     size_t count;
     const char *next_cursor;
@@ -78,7 +79,8 @@ int hd_get_notification(struct hd_call *call, struct hd_error *err) {
 /* ---- dead letters ---- */
 
 static int list_dead_letters(struct hd_call *call, const struct hd_dead_letter_filter *filter, const struct hd_page *page,
-                             const struct hd_dead_letter **ret_letters, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err) {
+                             const struct hd_dead_letter **ret_letters, size_t *ret_count, const char **ret_next_cursor,
+                             struct hd_error *err) {
     struct hd_store *store = call->ctx->store;
     int r = store->ops->dead_letters(store, call->arena, filter, page, ret_letters, ret_count, ret_next_cursor, err);
     return r < 0 ? hd_call_list_failed(call, r, err) : 0;

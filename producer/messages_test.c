@@ -56,7 +56,8 @@ static struct hd_notification dead(const char *id, bool critical) {
     given_up.status = HD_DEAD;
     given_up.reason = "attempts_exhausted";
     given_up.attempts = 3;
-    struct hd_attempt attempt = {.notification_id = id, .number = 3, .at_ms = 1, .outcome = HD_OUTCOME_RETRY, .provider = "smtp", .detail = "451", .duration_ms = 5};
+    struct hd_attempt attempt = {
+        .notification_id = id, .number = 3, .at_ms = 1, .outcome = HD_OUTCOME_RETRY, .provider = "smtp", .detail = "451", .duration_ms = 5};
     struct hd_dead_letter letter = {.dead_letter_id = hd_api_printf(api, "d-%s", id),
                                     .queue = "email",
                                     .reason = "attempts_exhausted",
@@ -77,7 +78,8 @@ static struct hd_notification dead(const char *id, bool critical) {
 }
 
 static void dead_message(const char *id, const char *queue, const char *body) {
-    struct hd_dead_letter letter = {.dead_letter_id = id, .queue = queue, .reason = "invalid_event", .attempts = 1, .body = body, .created_at_ms = api->ctx.now_ms++};
+    struct hd_dead_letter letter = {
+        .dead_letter_id = id, .queue = queue, .reason = "invalid_event", .attempts = 1, .body = body, .created_at_ms = api->ctx.now_ms++};
     struct hd_changeset changes = hd_changeset(api->arena);
     hd_put_dead_letter(&changes, &letter);
     commit(&changes);
@@ -96,13 +98,22 @@ static const struct hd_change *find_change(enum hd_change_kind kind) {
 
 static void notifications_are_filtered(void **state) {
     (void)state;
-    const struct hd_notification all[] = {notification("n-1", "u-10", HD_EMAIL), notification("n-2", "u-10", HD_INAPP), notification("n-3", "u-11", HD_EMAIL)};
+    const struct hd_notification all[] = {notification("n-1", "u-10", HD_EMAIL), notification("n-2", "u-10", HD_INAPP),
+                                          notification("n-3", "u-11", HD_EMAIL)};
     for (size_t i = 0; i < HD_ARRAY_LEN(all); i++)
         put(&all[i]);
     static const struct {
         const char *query;
         size_t count;
-    } cases[] = {{"", 3}, {"channel=email", 2}, {"userId=u-10", 2}, {"userId=u-10&channel=inapp", 1}, {"ticketId=tkt-1", 3}, {"ticketId=x", 0}, {"eventId=e-n-3", 1}, {"status=pending", 3}, {"status=dead", 0}};
+    } cases[] = {{"", 3},
+                 {"channel=email", 2},
+                 {"userId=u-10", 2},
+                 {"userId=u-10&channel=inapp", 1},
+                 {"ticketId=tkt-1", 3},
+                 {"ticketId=x", 0},
+                 {"eventId=e-n-3", 1},
+                 {"status=pending", 3},
+                 {"status=dead", 0}};
     for (size_t i = 0; i < HD_ARRAY_LEN(cases); i++) {
         struct hd_api_answer answer = hd_ask(api, .path = "/notifications", .query = cases[i].query, .token = admin);
         hd_assert_status(answer, 200);
@@ -125,7 +136,12 @@ static void a_notification_shows_its_attempts_and_the_last_rendered_message(void
     for (int number = 1; number <= 3; number++) {
         struct hd_notification again = n;
         again.attempts = number;
-        struct hd_attempt attempt = {.notification_id = "n-1", .number = number, .at_ms = number, .outcome = HD_OUTCOME_RETRY, .provider = "smtp", .duration_ms = 5,
+        struct hd_attempt attempt = {.notification_id = "n-1",
+                                     .number = number,
+                                     .at_ms = number,
+                                     .outcome = HD_OUTCOME_RETRY,
+                                     .provider = "smtp",
+                                     .duration_ms = 5,
                                      .message = number == 3 ? NULL : hd_api_printf(api, "{\"subject\":\"%d\"}", number)};
         struct hd_changeset changes = hd_changeset(api->arena);
         hd_move_notification(&changes, &n, &again, HD_MOVE_RETRY);
@@ -145,7 +161,8 @@ static void a_notification_shows_its_attempts_and_the_last_rendered_message(void
 
 static void a_customer_sees_of_a_ticket_what_was_addressed_to_them(void **state) {
     (void)state;
-    struct hd_ticket ticket = {.ticket_id = "tkt-1", .version = 1, .title = "x", .description = "", .owner_id = "u-10", .created_at_ms = 1, .updated_at_ms = 1};
+    struct hd_ticket ticket = {
+        .ticket_id = "tkt-1", .version = 1, .title = "x", .description = "", .owner_id = "u-10", .created_at_ms = 1, .updated_at_ms = 1};
     struct hd_notification own = notification("n-1", "u-10", HD_EMAIL), agents = notification("n-2", "u-2", HD_INAPP);
     struct hd_changeset changes = hd_changeset(api->arena);
     hd_put_ticket(&changes, &ticket, 0);
@@ -243,7 +260,8 @@ static void all_that_match_are_sent_again_a_hundred_at_a_time(void **state) {
 static void a_dead_letter_is_given_up(void **state) {
     (void)state;
     dead("n-1", false);
-    struct hd_api_answer answer = hd_ask(api, .method = "DELETE", .path = "/dead-letters/d-n-1", .token = hd_api_token(api, HD_ROLE_MANAGER, "u-3"));
+    struct hd_api_answer answer =
+        hd_ask(api, .method = "DELETE", .path = "/dead-letters/d-n-1", .token = hd_api_token(api, HD_ROLE_MANAGER, "u-3"));
     hd_assert_status(answer, 204);
     assert_string_equal(answer.body, "");
     assert_string_equal(find_change(HD_CHANGE_APPEND_AUDIT)->audit->action, "dead_letter.purged");
@@ -273,7 +291,13 @@ static void inbox_item(const char *id, const char *user_id) {
     sent.status = HD_SENT;
     sent.attempts = 1;
     put(&n);
-    struct hd_inbox_item item = {.notification_id = id, .user_id = user_id, .event = "TicketCreated", .ticket_id = "tkt-1", .title = "t", .body = "b", .created_at_ms = api->ctx.now_ms++};
+    struct hd_inbox_item item = {.notification_id = id,
+                                 .user_id = user_id,
+                                 .event = "TicketCreated",
+                                 .ticket_id = "tkt-1",
+                                 .title = "t",
+                                 .body = "b",
+                                 .created_at_ms = api->ctx.now_ms++};
     struct hd_changeset changes = hd_changeset(api->arena);
     hd_move_notification(&changes, &n, &sent, HD_MOVE_SENT);
     hd_put_inbox_item(&changes, &item);

@@ -100,8 +100,9 @@ static const struct hd_asset *find_page_file(const char *path, const char **ret_
 }
 
 int hd_get_page(struct hd_call *call, struct hd_error *err) {
-    static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
-                                 "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    static const char policy[] =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     const char *cache_control;
     const struct hd_asset *asset = find_page_file(call->id, &cache_control);
     if (!asset)

@@ -24,9 +24,10 @@ static struct hd_api_answer add(const char *body) {
 
 static void a_person_is_added_with_all_that_was_said(void **state) {
     (void)state;
-    struct hd_api_answer answer = add("{\"userId\":\"u/10\",\"name\":\"Ana Conceição\",\"email\":\"ana@example.org\",\"phone\":\"+5511987654321\",\"role\":\"agent\","
-                                      "\"locale\":\"en\",\"timeZone\":\"America/Sao_Paulo\",\"team\":\"N2\",\"skills\":[\"redes\"],"
-                                      "\"preferences\":{\"channels\":{\"email\":false,\"inapp\":true}}}");
+    struct hd_api_answer answer =
+        add("{\"userId\":\"u/10\",\"name\":\"Ana Conceição\",\"email\":\"ana@example.org\",\"phone\":\"+5511987654321\",\"role\":\"agent\","
+            "\"locale\":\"en\",\"timeZone\":\"America/Sao_Paulo\",\"team\":\"N2\",\"skills\":[\"redes\"],"
+            "\"preferences\":{\"channels\":{\"email\":false,\"inapp\":true}}}");
     hd_assert_status(answer, 201);
     assert_string_equal(hd_api_header(&answer, "Location"), "/users/u%2F10");
     assert_string_equal(hd_api_header(&answer, "ETag"), "\"1\"");
@@ -41,7 +42,8 @@ static void a_person_is_added_with_all_that_was_said(void **state) {
     assert_string_equal(entry->subject, "u/10");
     assert_string_equal(entry->actor, "u-1");
 
-    struct hd_api_answer list = hd_ask(api, .path = "/users", .query = "role=agent&team=N2", .token = hd_api_token(api, HD_ROLE_AGENT, "u-2"));
+    struct hd_api_answer list =
+        hd_ask(api, .path = "/users", .query = "role=agent&team=N2", .token = hd_api_token(api, HD_ROLE_AGENT, "u-2"));
     assert_true(json_equal(hd_api_at(&list, "items/0"), answer.json));
     struct hd_api_answer others = hd_ask(api, .path = "/users", .query = "role=customer", .token = admin);
     assert_int_equal(json_array_size(hd_api_at(&others, "items")), 0);
@@ -118,7 +120,8 @@ static void the_demo_signs_its_people_in(void **state) {
     (void)state;
     struct hd_api_answer early = hd_ask(api, .path = "/auth/demo", .body = "{\"role\":\"agent\"}");
     hd_assert_problem(api, early, 404, "not-found"); /* nobody has added them */
-    hd_assert_status(add(hd_api_printf(api, "{\"userId\":\"%s\",\"name\":\"Bruno\",\"role\":\"agent\"}", hd_demo_user_id(HD_ROLE_AGENT))), 201);
+    hd_assert_status(add(hd_api_printf(api, "{\"userId\":\"%s\",\"name\":\"Bruno\",\"role\":\"agent\"}", hd_demo_user_id(HD_ROLE_AGENT))),
+                     201);
     struct hd_api_answer answer = hd_ask(api, .path = "/auth/demo", .body = "{\"role\":\"agent\"}");
     hd_assert_status(answer, 200);
     assert_string_equal(hd_api_text(&answer, "user/name"), "Bruno");

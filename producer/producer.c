@@ -239,8 +239,8 @@ static int answer_request(struct hd_call *call, struct hd_error *err) {
     return r;
 }
 
-void hd_producer_decide(const struct hd_producer *producer, const struct hd_context *ctx, const struct hd_request *request, struct hd_arena *arena,
-                        int attempt, struct hd_changeset *changes, struct hd_response *ret_response) {
+void hd_producer_decide(const struct hd_producer *producer, const struct hd_context *ctx, const struct hd_request *request,
+                        struct hd_arena *arena, int attempt, struct hd_changeset *changes, struct hd_response *ret_response) {
     assert(changes->count == 0 && attempt >= 1);
     struct hd_schema_problems problems;
     problems.count = 0; /* and nothing else: it is large */
@@ -268,8 +268,8 @@ void hd_producer_decide(const struct hd_producer *producer, const struct hd_cont
 }
 
 /* Not a decision: it may look at the clock. */
-void hd_producer_failure(const struct hd_producer *producer, const struct hd_request *request, struct hd_arena *arena, const struct hd_error *err,
-                         struct hd_response *ret_response) {
+void hd_producer_failure(const struct hd_producer *producer, const struct hd_request *request, struct hd_arena *arena,
+                         const struct hd_error *err, struct hd_response *ret_response) {
     struct hd_call call = {.producer = producer, .request = request, .arena = arena, .response = ret_response};
     *ret_response = (struct hd_response){
         .body = "", .operation = hd_producer_operation(producer, request), .omit_body = strcmp(request->method, "HEAD") == 0};

@@ -35,7 +35,7 @@ struct hd_producer_options {
 
 enum {
     HD_IDEMPOTENCY_KEY_MAX_LEN = 255,
-    HD_BATCH_MAX = 100,  /* events of one POST /events */
+    HD_BATCH_MAX = 100,   /* events of one POST /events */
     HD_REDRIVE_MAX = 100, /* dead letters of one POST /dead-letters/redrive */
     HD_PAGE_DEFAULT = 50,
     HD_RETRY_AFTER_DEFAULT_S = 2,
@@ -51,12 +51,12 @@ void hd_producer_free(struct hd_producer *producer); /* takes NULL */
 const char *hd_demo_user_id(enum hd_role role);
 
 /* Decides. Always fills *ret_response (an error is an answer, too); changes, which is empty when it is called, stays empty when nothing is to be done. attempt counts from 1. */
-void hd_producer_decide(const struct hd_producer *producer, const struct hd_context *ctx, const struct hd_request *request, struct hd_arena *arena,
-                        int attempt, struct hd_changeset *changes, struct hd_response *ret_response);
+void hd_producer_decide(const struct hd_producer *producer, const struct hd_context *ctx, const struct hd_request *request,
+                        struct hd_arena *arena, int attempt, struct hd_changeset *changes, struct hd_response *ret_response);
 
 /* The answer to a request whose commit failed, or that the host refuses before it is whole (too large, …). Never fails: with no memory left it is a fixed text. */
-void hd_producer_failure(const struct hd_producer *producer, const struct hd_request *request, struct hd_arena *arena, const struct hd_error *err,
-                         struct hd_response *ret_response);
+void hd_producer_failure(const struct hd_producer *producer, const struct hd_request *request, struct hd_arena *arena,
+                         const struct hd_error *err, struct hd_response *ret_response);
 
 /* The name of the route for metrics ("createTicket"), "" for none. Static. The same as the response's operation. */
 const char *hd_producer_operation(const struct hd_producer *producer, const struct hd_request *request);

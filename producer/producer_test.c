@@ -65,7 +65,14 @@ static void a_bad_token_is_a_401_that_says_so(void **state) {
     const struct hd_claims claims = {.subject = "u-1", .role = HD_ROLE_ADMIN, .expires_at_s = api->ctx.now_ms / 1000 + 60};
     const char *forged;
     assert_int_equal(hd_jwt_sign(&other, &claims, api->ctx.now_ms, api->arena, &forged, NULL), 0);
-    const char *const headers[] = {"", "Bearer", "Bearer ", "Basic dTpw", "Token x", hd_api_printf(api, "Bearer %s", forged), hd_api_printf(api, "Bearer %s.", admin), admin};
+    const char *const headers[] = {"",
+                                   "Bearer",
+                                   "Bearer ",
+                                   "Basic dTpw",
+                                   "Token x",
+                                   hd_api_printf(api, "Bearer %s", forged),
+                                   hd_api_printf(api, "Bearer %s.", admin),
+                                   admin};
     for (size_t i = 0; i < HD_ARRAY_LEN(headers); i++) {
         struct hd_api_answer answer = hd_ask(api, .path = "/tickets", .headers = {{"Authorization", headers[i]}});
         hd_assert_problem(api, answer, 401, "unauthenticated");
@@ -116,7 +123,8 @@ static void unknown_paths_are_404_and_unknown_methods_405(void **state) {
 
 static void a_head_is_a_get_whose_body_stays(void **state) {
     (void)state;
-    struct hd_api_answer get = hd_ask(api, .path = "/tickets", .token = admin), head = hd_ask(api, .method = "HEAD", .path = "/tickets", .token = admin);
+    struct hd_api_answer get = hd_ask(api, .path = "/tickets", .token = admin),
+                         head = hd_ask(api, .method = "HEAD", .path = "/tickets", .token = admin);
     hd_assert_status(head, 200);
     assert_true(head.response.omit_body);
     assert_false(get.response.omit_body);
@@ -153,8 +161,20 @@ static const char *nested(int depth) {
 
 static void what_is_no_json_is_400(void **state) {
     (void)state;
-    const char *const bodies[] = {"{",  "{\"title\":\"x\"",  "{\"title\":\"x\"}}", "{'title':'x'}", "{\"title\":\"\xff\"}", "{\"title\":\"\xed\xa0\x80\"}", "{\"title\":\"a\\u0000b\"}",
-                                  "{\"title\":\"x\",\"title\":\"y\"}", "{\"title\":\"a\nb\"}", "\xef\xbb\xbf{}", "NaN", " ", nested(HD_JSON_MAX_DEPTH + 1), nested(100000)};
+    const char *const bodies[] = {"{",
+                                  "{\"title\":\"x\"",
+                                  "{\"title\":\"x\"}}",
+                                  "{'title':'x'}",
+                                  "{\"title\":\"\xff\"}",
+                                  "{\"title\":\"\xed\xa0\x80\"}",
+                                  "{\"title\":\"a\\u0000b\"}",
+                                  "{\"title\":\"x\",\"title\":\"y\"}",
+                                  "{\"title\":\"a\nb\"}",
+                                  "\xef\xbb\xbf{}",
+                                  "NaN",
+                                  " ",
+                                  nested(HD_JSON_MAX_DEPTH + 1),
+                                  nested(100000)};
     for (size_t i = 0; i < HD_ARRAY_LEN(bodies); i++) {
         struct hd_api_answer answer = hd_ask(api, .path = "/tickets", .token = admin, .body = bodies[i]);
         hd_assert_problem(api, answer, 400, "malformed");
@@ -169,9 +189,11 @@ static void what_is_no_json_is_400(void **state) {
 
 static void bodies_of_other_types_are_415(void **state) {
     (void)state;
-    static const char *const types[] = {"text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/json+x", "", "json", "multipart/form-data; boundary=x"};
+    static const char *const types[] = {"text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/json+x", "",
+                                        "json",       "multipart/form-data; boundary=x"};
     for (size_t i = 0; i < HD_ARRAY_LEN(types); i++) {
-        struct hd_api_answer answer = hd_ask(api, .path = "/tickets", .token = admin, .body = "{\"title\":\"x\"}", .content_type = types[i]);
+        struct hd_api_answer answer =
+            hd_ask(api, .path = "/tickets", .token = admin, .body = "{\"title\":\"x\"}", .content_type = types[i]);
         hd_assert_problem(api, answer, 415, "unsupported-media-type");
     }
     static const char *const good[] = {"application/json", "Application/JSON", "application/json;charset=utf-8", "application/json ; x=y"};
@@ -205,7 +227,8 @@ static void too_many_headers_are_431(void **state) {
     struct hd_header headers[HD_HTTP_HEADERS_MAX + 1];
     for (size_t i = 0; i < HD_ARRAY_LEN(headers); i++)
         headers[i] = (struct hd_header){"X", "1"};
-    struct hd_request request = {.method = "GET", .path = "/healthz", .query = "", .headers = headers, .header_count = HD_ARRAY_LEN(headers), .body = ""};
+    struct hd_request request = {
+        .method = "GET", .path = "/healthz", .query = "", .headers = headers, .header_count = HD_ARRAY_LEN(headers), .body = ""};
     struct hd_response response;
     api->changes = hd_changeset(api->decisions);
     hd_producer_decide(api->producer, &api->ctx, &request, api->decisions, 1, &api->changes, &response);
@@ -253,8 +276,15 @@ static void the_last_decision_answers_409_itself(void **state) {
 static void a_small_arena_is_an_error_and_never_half_an_answer(void **state) {
     (void)state;
     static const char body[] = "{\"title\":\"x\",\"description\":\"a \\\"b\\\"\",\"tags\":[\"a\"],\"channels\":[\"email\"]}";
-    const struct hd_header headers[] = {{"Authorization", hd_api_printf(api, "Bearer %s", admin)}, {"Content-Type", "application/json"}, {"Idempotency-Key", "k"}};
-    const struct hd_request request = {.method = "POST", .path = "/tickets", .query = "", .headers = headers, .header_count = 3, .body = body, .body_bytes = sizeof(body) - 1};
+    const struct hd_header headers[] = {
+        {"Authorization", hd_api_printf(api, "Bearer %s", admin)}, {"Content-Type", "application/json"}, {"Idempotency-Key", "k"}};
+    const struct hd_request request = {.method = "POST",
+                                       .path = "/tickets",
+                                       .query = "",
+                                       .headers = headers,
+                                       .header_count = 3,
+                                       .body = body,
+                                       .body_bytes = sizeof(body) - 1};
     for (size_t limit = 16;; limit += 16) {
         HD_CLEANUP(hd_arena_freep) struct hd_arena *small = hd_arena_new(limit);
         assert_non_null(small);
@@ -276,7 +306,8 @@ static void a_small_arena_is_an_error_and_never_half_an_answer(void **state) {
 static void a_hosts_own_refusals_are_problems_too(void **state) {
     (void)state;
     const struct hd_header headers[] = {{"X-Correlation-Id", "mine"}};
-    const struct hd_request request = {.method = "POST", .path = "/tickets", .query = "", .headers = headers, .header_count = 1, .body = ""};
+    const struct hd_request request = {
+        .method = "POST", .path = "/tickets", .query = "", .headers = headers, .header_count = 1, .body = ""};
     struct hd_error err;
     struct hd_response response;
     hd_error_set(&err, HD_ERR_TOO_LARGE, "The body has more than %d bytes.", HD_HTTP_BODY_MAX_BYTES);
@@ -308,7 +339,8 @@ static void a_bad_setting_is_told(void **state) {
 
 static void health_and_the_description_are_public(void **state) {
     (void)state;
-    struct hd_api_answer health = hd_ask(api, .path = "/healthz"), ready = hd_ask(api, .path = "/readyz"), yaml = hd_ask(api, .path = "/openapi.yaml");
+    struct hd_api_answer health = hd_ask(api, .path = "/healthz"), ready = hd_ask(api, .path = "/readyz"),
+                         yaml = hd_ask(api, .path = "/openapi.yaml");
     hd_assert_status(health, 200);
     assert_string_equal(health.body, "{\"status\":\"ok\"}");
     hd_assert_status(ready, 200);
@@ -371,7 +403,8 @@ static void the_page_comes_with_a_strict_policy(void **state) {
 
 static void files_that_the_page_has_not_are_404(void **state) {
     (void)state;
-    static const char *const paths[] = {"/ui/nothing.js", "/ui/assets/nothing", "/ui/../schemas/openapi.json", "/ui/%2e%2e/schemas/openapi.json", "/ui/a/b.c"};
+    static const char *const paths[] = {"/ui/nothing.js", "/ui/assets/nothing", "/ui/../schemas/openapi.json",
+                                        "/ui/%2e%2e/schemas/openapi.json", "/ui/a/b.c"};
     for (size_t i = 0; i < HD_ARRAY_LEN(paths); i++) {
         struct hd_api_answer answer = hd_ask(api, .path = paths[i]);
         hd_assert_problem(api, answer, 404, "not-found");

@@ -160,9 +160,22 @@ static void paths_lead_to_their_routes(void **state) {
 
 static void other_paths_lead_nowhere(void **state) {
     (void)state;
-    static const char *const paths[] = {"",         "/nowhere", "/tickets/",        "//tickets",    "/tickets//notifications", "/tickets/t/notifications/",
-                                        "/ticket",  "/ticketsx", "/tickets/t/other", "/Tickets",     "/uix",                    "/inbox/i/unread",
-                                        "/healthz/", "tickets",   "/tickets/t/n/x",   "/events//"};
+    static const char *const paths[] = {"",
+                                        "/nowhere",
+                                        "/tickets/",
+                                        "//tickets",
+                                        "/tickets//notifications",
+                                        "/tickets/t/notifications/",
+                                        "/ticket",
+                                        "/ticketsx",
+                                        "/tickets/t/other",
+                                        "/Tickets",
+                                        "/uix",
+                                        "/inbox/i/unread",
+                                        "/healthz/",
+                                        "tickets",
+                                        "/tickets/t/n/x",
+                                        "/events//"};
     for (size_t i = 0; i < HD_ARRAY_LEN(paths); i++) {
         if (hd_route_find("GET", paths[i]).first)
             fail_msg("%s leads to %s", paths[i], hd_route_find("GET", paths[i]).first->operation);

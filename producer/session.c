@@ -38,7 +38,8 @@ int hd_demo_login(struct hd_call *call, struct hd_error *err) {
         return r;
     if (!user)
         return hd_error_set(err, HD_ERR_NOT_FOUND, "This server does not run as a demo.");
-    const struct hd_claims claims = {.subject = user->user_id, .role = user->role, .expires_at_s = call->ctx->now_ms / 1000 + HD_DEMO_SESSION_S};
+    const struct hd_claims claims = {
+        .subject = user->user_id, .role = user->role, .expires_at_s = call->ctx->now_ms / 1000 + HD_DEMO_SESSION_S};
     const char *token;
     r = hd_jwt_sign(&call->producer->key, &claims, call->ctx->now_ms, call->arena, &token, err);
     if (r < 0)

@@ -62,7 +62,8 @@ static int write_payload(struct hd_call *call, const struct hd_ticket *ticket, c
         hd_channels_write(&w, "channels", ticket->channels);
     hd_json_close_object(&w);
     if (call->text.len > HD_EVENT_MAX_BYTES)
-        return hd_call_refuse(call, err, "/description", "maxLength", "must leave the event that it makes at most %d bytes", HD_EVENT_MAX_BYTES);
+        return hd_call_refuse(call, err, "/description", "maxLength", "must leave the event that it makes at most %d bytes",
+                              HD_EVENT_MAX_BYTES);
     size_t len;
     return hd_call_text(call, ret_payload, &len, err);
 }

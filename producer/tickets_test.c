@@ -37,7 +37,8 @@ static const struct hd_event *stored_event(const char *event_id) {
 static void an_opened_ticket_is_answered_and_stored(void **state) {
     (void)state;
     struct hd_api_answer answer = open_ticket(
-        customer("u-10"), "{\"title\":\"Não abre\",\"description\":\"\\\"Erro\\\"\",\"priority\":\"urgent\",\"channels\":[\"inapp\",\"email\"],\"tags\":[\"a\",\"ç\"]}");
+        customer("u-10"),
+        "{\"title\":\"Não abre\",\"description\":\"\\\"Erro\\\"\",\"priority\":\"urgent\",\"channels\":[\"inapp\",\"email\"],\"tags\":[\"a\",\"ç\"]}");
     hd_assert_status(answer, 201);
     const char *id = hd_api_text(&answer, "ticketId");
     assert_string_equal(hd_api_header(&answer, "Location"), hd_api_printf(api, "/tickets/%s", id));
@@ -171,7 +172,8 @@ static const char *repeated(const char *before, const char *unit, size_t times, 
 
 static void every_failing_field_is_named(void **state) {
     (void)state;
-    struct hd_api_answer answer = open_ticket(customer("u-10"), "{\"title\":7,\"priority\":\"asap\",\"tags\":\"a\",\"colour\":1,\"channels\":[\"email\",\"fax\"]}");
+    struct hd_api_answer answer =
+        open_ticket(customer("u-10"), "{\"title\":7,\"priority\":\"asap\",\"tags\":\"a\",\"colour\":1,\"channels\":[\"email\",\"fax\"]}");
     hd_assert_problem(api, answer, 422, "invalid");
     hd_assert_field(answer, "/title", "type");
     hd_assert_field(answer, "/priority", "enum");
@@ -222,9 +224,11 @@ static void a_description_that_no_event_can_hold_is_refused(void **state) {
 
 static void a_customer_sees_own_tickets_only(void **state) {
     (void)state;
-    struct hd_api_answer mine = open_ticket(customer("u-10"), "{\"title\":\"mine\"}"), theirs = open_ticket(customer("u-11"), "{\"title\":\"theirs\"}");
+    struct hd_api_answer mine = open_ticket(customer("u-10"), "{\"title\":\"mine\"}"),
+                         theirs = open_ticket(customer("u-11"), "{\"title\":\"theirs\"}");
     const char *path = hd_api_printf(api, "/tickets/%s", hd_api_text(&theirs, "ticketId"));
-    struct hd_api_answer hidden = hd_ask(api, .path = path, .token = customer("u-10")), none = hd_ask(api, .path = "/tickets/none", .token = customer("u-10"));
+    struct hd_api_answer hidden = hd_ask(api, .path = path, .token = customer("u-10")),
+                         none = hd_ask(api, .path = "/tickets/none", .token = customer("u-10"));
     hd_assert_problem(api, hidden, 404, "not-found");
     hd_assert_problem(api, none, 404, "not-found");
     assert_string_equal(hd_api_text(&hidden, "detail"), hd_api_text(&none, "detail"));
@@ -243,7 +247,8 @@ static void lists_go_page_by_page_newest_first(void **state) {
     const char *agent = hd_api_token(api, HD_ROLE_AGENT, "u-2");
     for (int i = 0; i < 5; i++) {
         api->ctx.now_ms++;
-        hd_assert_status(open_ticket(customer("u-10"), hd_api_printf(api, "{\"title\":\"%d\",\"priority\":\"%s\"}", i, i % 2 ? "high" : "low")), 201);
+        hd_assert_status(
+            open_ticket(customer("u-10"), hd_api_printf(api, "{\"title\":\"%d\",\"priority\":\"%s\"}", i, i % 2 ? "high" : "low")), 201);
     }
     struct hd_api_answer first = hd_ask(api, .path = "/tickets", .query = "limit=2", .token = agent);
     hd_assert_status(first, 200);
@@ -262,11 +267,20 @@ static void lists_go_page_by_page_newest_first(void **state) {
 static void bad_parameters_are_named(void **state) {
     (void)state;
     static const char *const queries[][3] = {
-        {"limit=0", "?limit", "minimum"},      {"limit=201", "?limit", "maximum"},    {"limit=-1", "?limit", "minimum"},
-        {"limit=1e1", "?limit", "minimum"},    {"limit=", "?limit", "minimum"},       {"limit=99999999999999999999", "?limit", "minimum"},
-        {"status=new", "?status", "enum"},     {"priority=", "?priority", "enum"},    {"ownerId=a+b", "?ownerId", "pattern"},
-        {"cursor=", "?cursor", "minLength"},   {"cursor=%21%21", "?cursor", "pattern"}, {"limit=1&limit=2", "?limit", "maxItems"},
-        {"colour=red", "?colour", "additionalProperties"}, {"Limit=1", "?Limit", "additionalProperties"},
+        {"limit=0", "?limit", "minimum"},
+        {"limit=201", "?limit", "maximum"},
+        {"limit=-1", "?limit", "minimum"},
+        {"limit=1e1", "?limit", "minimum"},
+        {"limit=", "?limit", "minimum"},
+        {"limit=99999999999999999999", "?limit", "minimum"},
+        {"status=new", "?status", "enum"},
+        {"priority=", "?priority", "enum"},
+        {"ownerId=a+b", "?ownerId", "pattern"},
+        {"cursor=", "?cursor", "minLength"},
+        {"cursor=%21%21", "?cursor", "pattern"},
+        {"limit=1&limit=2", "?limit", "maxItems"},
+        {"colour=red", "?colour", "additionalProperties"},
+        {"Limit=1", "?Limit", "additionalProperties"},
     };
     for (size_t i = 0; i < HD_ARRAY_LEN(queries); i++) {
         struct hd_api_answer answer = hd_ask(api, .path = "/tickets", .query = queries[i][0], .token = customer("u-10"));

@@ -135,7 +135,8 @@ static void add_base64(struct hd_buffer *out, const unsigned char *data, size_t 
         unsigned group = (unsigned)data[i] << 16;
         group |= i + 1 < len ? (unsigned)data[i + 1] << 8 : 0;
         group |= i + 2 < len ? (unsigned)data[i + 2] : 0;
-        char four[4] = {digits[group >> 18], digits[group >> 12 & 63], i + 1 < len ? digits[group >> 6 & 63] : '=', i + 2 < len ? digits[group & 63] : '='};
+        char four[4] = {digits[group >> 18], digits[group >> 12 & 63], i + 1 < len ? digits[group >> 6 & 63] : '=',
+                        i + 2 < len ? digits[group & 63] : '='};
         hd_buffer_add(out, four, sizeof four);
     }
 }
@@ -311,8 +312,8 @@ static int add_date(struct hd_buffer *out, int64_t date_ms, struct hd_error *err
     time_t seconds = (time_t)(date_ms / 1000);
     if (date_ms < 0 || !gmtime_r(&seconds, &tm) || tm.tm_year > 9999 - 1900)
         return hd_error_set(err, HD_ERR_INVALID, "the mail's date is out of range");
-    hd_buffer_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d +0000\r\n", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
-                     tm.tm_min, tm.tm_sec);
+    hd_buffer_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d +0000\r\n", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+                     tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
     return 0;
 }
 

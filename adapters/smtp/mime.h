@@ -25,4 +25,5 @@ int hd_mailbox_parse(const char *text, struct hd_mailbox *ret_mailbox, struct hd
 
 /* Appends the whole mail. The addresses must have been checked. html and text may be NULL, but not both; both make a multipart/alternative. HD_ERR_INVALID: a date that RFC 5322 can't
  * write. HD_ERR_NO_MEMORY, HD_ERR_LIMIT (the buffer's). */
-int hd_mime_write(const struct hd_rendered *message, const struct hd_mailbox *from, struct hd_buffer *out, struct hd_error *err) HD_MUST_CHECK;
+int hd_mime_write(const struct hd_rendered *message, const struct hd_mailbox *from, struct hd_buffer *out,
+                  struct hd_error *err) HD_MUST_CHECK;

@@ -151,7 +151,8 @@ static void assert_well_formed(const char *mail) {
         assert_true((*c >= ' ' && *c <= '~') || *c == '\r' || *c == '\n');
         assert_true((*c == '\r') == (c[1] == '\n'));
         line = *c == '\n' ? 0 : line + (*c != '\r');
-        bool id = line > FOLDED_LIMIT_BYTES && strchr("MIRTF ", *(c - line + 1)); /* Message-ID, In-Reply-To, References, and addresses have no place to fold */
+        bool id = line > FOLDED_LIMIT_BYTES &&
+                  strchr("MIRTF ", *(c - line + 1)); /* Message-ID, In-Reply-To, References, and addresses have no place to fold */
         assert_true(line <= (id ? (size_t)LINE_LIMIT_BYTES : (size_t)FOLDED_LIMIT_BYTES));
         ends = *c == '\n';
     }
@@ -339,8 +340,8 @@ static void ids_of_any_shape_make_message_ids(void **state) {
 
 static void nothing_can_put_a_header_in(void **state) {
     (void)state;
-    static const char *const evil[] = {"x\r\nBcc: evil@x.org", "x\nBcc: evil@x.org", "x\rBcc: evil@x.org", "x\r\n\r\nBcc: <b>", "é\r\nBcc: evil@x.org",
-                                       "x\r\n Bcc: evil@x.org"};
+    static const char *const evil[] = {"x\r\nBcc: evil@x.org", "x\nBcc: evil@x.org",   "x\rBcc: evil@x.org",
+                                       "x\r\n\r\nBcc: <b>",    "é\r\nBcc: evil@x.org", "x\r\n Bcc: evil@x.org"};
     for (size_t i = 0; i < HD_ARRAY_LEN(evil); i++) {
         struct hd_rendered message = a_message();
         message.subject = message.to_name = evil[i];
@@ -372,7 +373,8 @@ static void a_date_out_of_range_is_refused(void **state) {
 
 static void addresses_that_work_everywhere_are_taken(void **state) {
     (void)state;
-    static const char *const good[] = {"a@b", "ana@example.org", "ana.maria+x@sub.example.org", "o'neil@example.org", "x_y=z@a-b.example", "helpdesk@localhost"};
+    static const char *const good[] = {
+        "a@b", "ana@example.org", "ana.maria+x@sub.example.org", "o'neil@example.org", "x_y=z@a-b.example", "helpdesk@localhost"};
     for (size_t i = 0; i < HD_ARRAY_LEN(good); i++) {
         struct hd_error err = {0};
         if (hd_mail_address_check(good[i], &err) < 0)
@@ -383,9 +385,34 @@ static void addresses_that_work_everywhere_are_taken(void **state) {
 static void other_addresses_are_refused_with_a_reason(void **state) {
     (void)state;
     static const char *const bad[] = {
-        "",          "ana",           "@b.org",       "ana@",       "a b@c.org",  "ana@b..org", "ana@.org",   "ana@b.org.",    ".ana@b.org", "ana.@b.org",
-        "a..b@c.de", "a@b@c.org",     "<ana@b.org>",  "a,b@c.org",  "ana@-b.org", "ana@b-.org", "ana@b_c.de", "ana@[1.2.3.4]", "\"a\"@b.org", "a@b\r\nX: y",
-        "a\r\n@b.c", "ana@b.org\r\n", "a@b.org>\r\n", "ana@b.org ", " ana@b.org", "a\t@b.org",  "a@b c.org",  "a(b)@c.org",
+        "",
+        "ana",
+        "@b.org",
+        "ana@",
+        "a b@c.org",
+        "ana@b..org",
+        "ana@.org",
+        "ana@b.org.",
+        ".ana@b.org",
+        "ana.@b.org",
+        "a..b@c.de",
+        "a@b@c.org",
+        "<ana@b.org>",
+        "a,b@c.org",
+        "ana@-b.org",
+        "ana@b-.org",
+        "ana@b_c.de",
+        "ana@[1.2.3.4]",
+        "\"a\"@b.org",
+        "a@b\r\nX: y",
+        "a\r\n@b.c",
+        "ana@b.org\r\n",
+        "a@b.org>\r\n",
+        "ana@b.org ",
+        " ana@b.org",
+        "a\t@b.org",
+        "a@b c.org",
+        "a(b)@c.org",
         "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklm@b.org",
         "a@abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqr.org",
     };

@@ -35,8 +35,8 @@ static void close_provider(struct hd_provider *provider) {
 
 /* ---- prepare ---- */
 
-static int prepare(const struct hd_provider *provider, const struct hd_rendered *message, struct hd_arena *arena, struct hd_transfer *ret_transfer,
-                   struct hd_error *err) {
+static int prepare(const struct hd_provider *provider, const struct hd_rendered *message, struct hd_arena *arena,
+                   struct hd_transfer *ret_transfer, struct hd_error *err) {
     const struct smtp *smtp = (const struct smtp *)provider;
     int r = hd_mail_address_check(message->to_address, err);
     if (r < 0)
@@ -89,8 +89,8 @@ static const struct {
     {ANY, 535, ANY, ANY, HD_OUTCOME_CONFIGURATION},
     {ANY, 538, ANY, ANY, HD_OUTCOME_CONFIGURATION}, /* TLS is needed to log in */
     {HD_SMTP_CONNECTION, 5, ANY, ANY, HD_OUTCOME_CONFIGURATION},
-    {ANY, 5, 1, 7, HD_OUTCOME_CONFIGURATION}, /* the sender's address: syntax, */
-    {ANY, 5, 1, 8, HD_OUTCOME_CONFIGURATION}, /* its domain */
+    {ANY, 5, 1, 7, HD_OUTCOME_CONFIGURATION},              /* the sender's address: syntax, */
+    {ANY, 5, 1, 8, HD_OUTCOME_CONFIGURATION},              /* its domain */
     {HD_SMTP_SENDER, 552, ANY, ANY, HD_OUTCOME_PERMANENT}, /* SIZE: the mail is too large */
     {HD_SMTP_SENDER, 5, 3, 4, HD_OUTCOME_PERMANENT},
     {HD_SMTP_SENDER, 5, ANY, ANY, HD_OUTCOME_CONFIGURATION},
@@ -164,7 +164,8 @@ static void url_freep(CURLU **url) {
 }
 
 static int bad_url(struct hd_error *err, const char *why) {
-    return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_SMTP_URL %s; write smtp://user:password@host:587 or smtps://user:password@host", why);
+    return hd_error_set(err, HD_ERR_CONFIGURATION,
+                        "HELPDESK_SMTP_URL %s; write smtp://user:password@host:587 or smtps://user:password@host", why);
 }
 
 /* Decoded; *ret_text stays NULL when the URL has no such part. For curl_free. */

@@ -19,10 +19,11 @@
 #include "core/provider.h"
 
 struct hd_smtp_options {
-    const char *url;       /* HELPDESK_SMTP_URL: smtp://[user:password@]host[:port] (STARTTLS when offered; with credentials it is demanded unless starttls=no),
+    const char *
+        url; /* HELPDESK_SMTP_URL: smtp://[user:password@]host[:port] (STARTTLS when offered; with credentials it is demanded unless starttls=no),
                               smtps://… (TLS from the start); query: ?starttls=required|no. User and password are percent-encoded; ports 25 and 465 if none is given. */
-    const char *mail_from; /* HELPDESK_MAIL_FROM: "HelpDesk <helpdesk@example.org>" or a bare address */
-    const char *ca_file;   /* NULL: the system's */
+    const char *mail_from;      /* HELPDESK_MAIL_FROM: "HelpDesk <helpdesk@example.org>" or a bare address */
+    const char *ca_file;        /* NULL: the system's */
     int64_t connect_timeout_ms; /* 0: 10 s */
     int64_t timeout_ms;         /* 0: 30 s; of a whole transfer */
 };

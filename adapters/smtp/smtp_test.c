@@ -24,8 +24,13 @@ static struct hd_provider *provider_of(const char *url) {
 }
 
 static struct hd_rendered a_message(void) {
-    return (struct hd_rendered){
-        .notification_id = "n1", .ticket_id = "t1", .to_address = "ana@example.org", .to_name = "Ana", .subject = "Olá", .text = "a", .html = "<p>a</p>"};
+    return (struct hd_rendered){.notification_id = "n1",
+                                .ticket_id = "t1",
+                                .to_address = "ana@example.org",
+                                .to_name = "Ana",
+                                .subject = "Olá",
+                                .text = "a",
+                                .html = "<p>a</p>"};
 }
 
 /* ---- settings ---- */
@@ -40,7 +45,8 @@ static void a_url_says_where_how_and_as_whom(void **state) {
         {"smtp://127.0.0.1:2525/", "smtp://127.0.0.1:2525/", NULL, NULL, false, false},
         {"smtp://[::1]:2525", "smtp://[::1]:2525/", NULL, NULL, false, false},
         {"smtp://desk:secret@mail.example.org:587", "smtp://mail.example.org:587/", "desk", "secret", true, false},
-        {"smtp://desk%40example.org:a%2Fb%3Ac%23%3B%20d@mail.example.org", "smtp://mail.example.org/", "desk@example.org", "a/b:c#; d", true, false},
+        {"smtp://desk%40example.org:a%2Fb%3Ac%23%3B%20d@mail.example.org", "smtp://mail.example.org/", "desk@example.org", "a/b:c#; d",
+         true, false},
         {"smtp://desk:secret@mail.example.org?starttls=no", "smtp://mail.example.org/", "desk", "secret", false, true},
         {"smtp://mail.example.org?starttls=required", "smtp://mail.example.org/", NULL, NULL, true, false},
         {"smtp://mail.example.org/?starttls=no", "smtp://mail.example.org/", NULL, NULL, false, true},

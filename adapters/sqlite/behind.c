@@ -5,13 +5,18 @@
 
 enum { KEY_MAX_BYTES = 128, DIMENSIONS_MAX = 4 };
 
-struct behind_entry {
+struct entry {
     int dimension;
     int type; /* of the key: SQLITE_INTEGER, SQLITE_TEXT, SQLITE_BLOB, the order in which SQLite sorts them */
     int key_bytes;
     unsigned char key[KEY_MAX_BYTES];
     int64_t number;
     int64_t seq;
+};
+
+struct behind_memory {
+    struct entry entries[BEHIND_STEP * DIMENSIONS_MAX];
+    struct entry *sorted[BEHIND_STEP * DIMENSIONS_MAX];
 };
 
 /* The columns of a source's row, behind its seq, and the dimension that each is a key of. */
@@ -24,12 +29,12 @@ static const struct source sources[BEHIND_SOURCE_COUNT] = {
     [BEHIND_TICKETS] = {STATEMENT_BEHIND_LAST_TICKET, STATEMENT_BEHIND_TICKETS, {BEHIND_TICKET_OWNER}},
     [BEHIND_NOTIFICATIONS] = {STATEMENT_BEHIND_LAST_NOTIFICATION,
                               STATEMENT_BEHIND_NOTIFICATIONS,
-                              {BEHIND_NOTIFICATION_TARGET, BEHIND_NOTIFICATION_TICKET, BEHIND_NOTIFICATION_EVENT, BEHIND_NOTIFICATION_CHANNEL}},
+                              {BEHIND_NOTIFICATION_TARGET, BEHIND_NOTIFICATION_TICKET, BEHIND_NOTIFICATION_CHANNEL}},
     [BEHIND_INBOX] = {STATEMENT_BEHIND_LAST_INBOX, STATEMENT_BEHIND_INBOX, {BEHIND_INBOX_USER}},
 };
 
 static int by_key(const void *left, const void *right) {
-    const struct behind_entry *a = left, *b = right;
+    const struct entry *a = *(struct entry *const *)left, *b = *(struct entry *const *)right;
     if (a->dimension != b->dimension) return a->dimension < b->dimension ? -1 : 1;
     if (a->type != b->type) return a->type < b->type ? -1 : 1;
     if (a->number != b->number) return a->number < b->number ? -1 : 1;
@@ -41,7 +46,7 @@ static int by_key(const void *left, const void *right) {
 }
 
 /* False when the row has no such key. */
-static bool entry_from(sqlite3_stmt *row, int column, int dimension, struct behind_entry *ret) {
+static bool entry_from(sqlite3_stmt *row, int column, int dimension, struct entry *ret) {
     int type = sqlite3_column_type(row, column);
     if (type == SQLITE_NULL) return false;
     ret->dimension = dimension;
@@ -58,7 +63,7 @@ static bool entry_from(sqlite3_stmt *row, int column, int dimension, struct behi
     return true;
 }
 
-static size_t entries_of_row(enum behind_source source, sqlite3_stmt *row, struct behind_entry *entries) {
+static size_t entries_of_row(enum behind_source source, sqlite3_stmt *row, struct entry *entries) {
     size_t count = 0;
     const int *dimensions = sources[source].dimensions;
     for (int i = 0; i < DIMENSIONS_MAX && dimensions[i] != 0; i++)
@@ -68,12 +73,13 @@ static size_t entries_of_row(enum behind_source source, sqlite3_stmt *row, struc
     return count;
 }
 
-static int insert_sorted(struct connection *connection, struct behind_entry *entries, size_t count, struct hd_error *err) {
-    qsort(entries, count, sizeof *entries, by_key);
+static int insert_sorted(struct connection *connection, struct behind_memory *memory, size_t count, struct hd_error *err) {
+    for (size_t i = 0; i < count; i++) memory->sorted[i] = &memory->entries[i];
+    qsort(memory->sorted, count, sizeof memory->sorted[0], by_key);
     HD_CLEANUP(hd_db_done) sqlite3_stmt *insert = NULL;
     int r = hd_db_statement(connection, STATEMENT_BEHIND_INSERT, &insert, err);
     for (size_t i = 0; !r && i < count; i++) {
-        const struct behind_entry *entry = &entries[i];
+        const struct entry *entry = memory->sorted[i];
         sqlite3_bind_int(insert, 1, entry->dimension);
         int rc = entry->type == SQLITE_INTEGER ? sqlite3_bind_int64(insert, 2, entry->number)
                  : entry->type == SQLITE_TEXT  ? sqlite3_bind_text(insert, 2, (const char *)entry->key, entry->key_bytes, SQLITE_STATIC)
@@ -84,7 +90,7 @@ static int insert_sorted(struct connection *connection, struct behind_entry *ent
     return r;
 }
 
-static int gather(struct connection *connection, enum behind_source source, int64_t mark, struct behind_entry *entries, size_t *ret_count,
+static int gather(struct connection *connection, enum behind_source source, int64_t mark, struct entry *entries, size_t *ret_count,
                   int64_t *ret_mark, struct hd_error *err) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *rows = NULL;
     int r = hd_db_statement(connection, sources[source].rows, &rows, err);
@@ -123,23 +129,23 @@ static int set_mark(struct connection *connection, enum behind_source source, in
     return r ? r : hd_db_run(connection, set, err);
 }
 
-static int advance(struct connection *connection, enum behind_source source, struct behind_entry *entries, struct hd_error *err) {
+static int advance(struct connection *connection, enum behind_source source, struct behind_memory *memory, struct hd_error *err) {
     int64_t mark = 0, last = 0;
     int r = hd_behind_mark(connection, source, &mark, err);
     if (!r) r = one_int(connection, sources[source].last, "", 0, &last, err);
     while (!r && last - mark >= BEHIND_STEP) {
         size_t count = 0;
-        r = gather(connection, source, mark, entries, &count, &mark, err);
-        if (!r) r = insert_sorted(connection, entries, count, err);
+        r = gather(connection, source, mark, memory->entries, &count, &mark, err);
+        if (!r) r = insert_sorted(connection, memory, count, err);
         if (!r) r = set_mark(connection, source, mark, err);
     }
     return r;
 }
 
-int hd_behind_advance(struct connection *connection, struct behind_entry **entries, struct hd_error *err) {
-    if (!*entries) *entries = malloc(sizeof **entries * BEHIND_STEP * DIMENSIONS_MAX);
-    if (!*entries) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the index");
+int hd_behind_advance(struct connection *connection, struct behind_memory **memory, struct hd_error *err) {
+    if (!*memory) *memory = malloc(sizeof **memory);
+    if (!*memory) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the index");
     int r = 0;
-    for (int source = 0; !r && source < BEHIND_SOURCE_COUNT; source++) r = advance(connection, (enum behind_source)source, *entries, err);
+    for (int source = 0; !r && source < BEHIND_SOURCE_COUNT; source++) r = advance(connection, (enum behind_source)source, *memory, err);
     return r;
 }

@@ -4,6 +4,8 @@
  * indexed later, many at once and sorted, by what never changes in them. Each source has a mark: rows up to it are in the index, rows behind it (at most
  * BEHIND_STEP and one transaction's) are few enough to be read one by one. A list reads both, in one snapshot, and so is always right.
  *
+ * A notification is found by its event through the event's ticket: few events share one.
+ *
  * What does change (a notification's status) has an index of SQLite's own that holds only the few rows that are not done. */
 #pragma once
 
@@ -17,15 +19,14 @@ enum behind_dimension {
     BEHIND_TICKET_OWNER = 1,
     BEHIND_NOTIFICATION_TARGET,
     BEHIND_NOTIFICATION_TICKET,
-    BEHIND_NOTIFICATION_EVENT,
     BEHIND_NOTIFICATION_CHANNEL,
     BEHIND_INBOX_USER,
     BEHIND_INBOX_UNREAD, /* the entry goes when the item is read */
 };
 
-struct behind_entry;
+struct behind_memory;
 
-/* Indexes what has gathered, if it is a step or more. Inside the writer's transaction. *entries keeps the memory from call to call. */
-int hd_behind_advance(struct connection *connection, struct behind_entry **entries, struct hd_error *err) HD_MUST_CHECK;
+/* Indexes what has gathered, if it is a step or more. Inside the writer's transaction. *memory is kept from call to call; free() it. */
+int hd_behind_advance(struct connection *connection, struct behind_memory **memory, struct hd_error *err) HD_MUST_CHECK;
 
 int hd_behind_mark(struct connection *connection, enum behind_source source, int64_t *ret_seq, struct hd_error *err) HD_MUST_CHECK;

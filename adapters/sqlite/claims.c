@@ -55,17 +55,22 @@ void hd_receipt_write(const struct receipt *receipt, char ret_text[RECEIPT_TEXT_
     (void)snprintf(ret_text, RECEIPT_TEXT_BYTES, "%d:%" PRId64 ":%" PRId64 ":%" PRIu64, receipt->lane, receipt->due, receipt->seq, receipt->token);
 }
 
+/* One number and the character behind it. */
+static bool read_number(const char **text, char end, uint64_t *ret) {
+    uint64_t number = 0;
+    const char *c = *text;
+    for (; *c >= '0' && *c <= '9'; c++) number = number * 10 + (uint64_t)(*c - '0');
+    if (c == *text || *c != end) return false;
+    *text = c + 1;
+    *ret = number;
+    return true;
+}
+
 bool hd_receipt_read(const char *text, struct receipt *ret_receipt) {
-    char *end = NULL;
-    struct receipt receipt = {.lane = (int)strtol(text, &end, 10)};
-    if (*end != ':') return false;
-    receipt.due = strtoll(end + 1, &end, 10);
-    if (*end != ':') return false;
-    receipt.seq = strtoll(end + 1, &end, 10);
-    if (*end != ':') return false;
-    receipt.token = strtoull(end + 1, &end, 10);
-    if (*end != '\0') return false;
-    *ret_receipt = receipt;
+    uint64_t lane = 0, due = 0, seq = 0, token = 0;
+    if (!read_number(&text, ':', &lane) || !read_number(&text, ':', &due) || !read_number(&text, ':', &seq) || !read_number(&text, '\0', &token))
+        return false;
+    *ret_receipt = (struct receipt){.lane = (int)lane, .due = (int64_t)due, .seq = (int64_t)seq, .token = token};
     return true;
 }
 

@@ -451,25 +451,39 @@ static const struct {
 
 /* ---- the transaction ---- */
 
-static int commit_set(struct committing *c, struct hd_commit_result *result) {
+/* *ret_broken: the first change whose condition does not hold; the count of changes when all do. */
+static int check_conditions(struct committing *c, size_t *ret_broken) {
     const struct hd_changeset *set = c->set;
     int64_t *rows = c->view->rows;
-    for (size_t i = 0; i < set->count; i++) {
+    size_t i = 0;
+    c->conflict = false;
+    for (; i < set->count; i++) {
         rows[i] = 0;
         change_fn *check = kinds[set->changes[i].kind].check;
         int r = check ? check(c, &set->changes[i], &rows[i]) : 0;
         if (r) return r;
-        if (c->conflict) {
-            *result = (struct hd_commit_result){.code = HD_ERR_CONFLICT, .change = i};
-            return 0;
-        }
+        if (c->conflict) break;
     }
+    *ret_broken = i;
+    return 0;
+}
+
+static int commit_set(struct committing *c, struct hd_commit_result *result) {
+    const struct hd_changeset *set = c->set;
+    size_t broken = 0;
+    int r = check_conditions(c, &broken);
+    if (!r && broken < set->count && !c->careful) {
+        c->careful = true; /* one that was passed over may be broken, too, and stand before it */
+        r = check_conditions(c, &broken);
+    }
+    if (r) return r;
+    *result = (struct hd_commit_result){.code = broken < set->count ? HD_ERR_CONFLICT : HD_OK, .change = broken < set->count ? broken : 0};
+    if (result->code) return 0;
     for (size_t i = 0; i < set->count; i++) {
-        int r = kinds[set->changes[i].kind].apply(c, &set->changes[i], &rows[i]);
+        r = kinds[set->changes[i].kind].apply(c, &set->changes[i], &c->view->rows[i]);
         if (r == HD_ERR_CONFLICT) result->change = i;
         if (r) return r;
     }
-    *result = (struct hd_commit_result){0};
     return 0;
 }
 
@@ -511,7 +525,7 @@ static int transaction(struct sqlite_store *view, const struct hd_changeset *con
         r = commit_set(&c, &results[i]);
         if (r == HD_ERR_CONFLICT) *ret_culprit = i;
     }
-    if (!r) r = hd_behind_advance(&view->connection, &view->entries, err);
+    if (!r) r = hd_behind_advance(&view->connection, &view->index, err);
     if (!r) r = simple(view, STATEMENT_COMMIT, err);
     if (r && !sqlite3_get_autocommit(view->connection.db)) (void)sqlite3_exec(view->connection.db, "ROLLBACK", NULL, NULL, NULL);
     return r;

@@ -74,7 +74,7 @@ int hd_db_open(const struct hd_sqlite *database, bool create, struct connection 
         return hd_error_context(err, "%s", database->path);
     }
     sqlite3_extended_result_codes(db, 1);
-    sqlite3_busy_timeout(db, HD_SQLITE_BUSY_MS);
+    sqlite3_busy_timeout(db, database->busy_ms);
     /* WAL does not last without FULL; the log is emptied by our own checkpoints, off the writer's way. Caches are small: readers drop theirs at every
      * commit anyway, and the kernel holds the file. */
     static const char *const pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
@@ -192,6 +192,7 @@ int hd_sqlite_open(const struct hd_sqlite_options *options, struct hd_sqlite **r
     if (!database) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the database");
     database->path = strdup(options->path);
     database->vfs = options->vfs ? strdup(options->vfs) : NULL;
+    database->busy_ms = options->busy_ms ? options->busy_ms : HD_SQLITE_BUSY_MS;
     database->claims = hd_claims_new();
     int r = 0;
     if (!database->path || (options->vfs && !database->vfs) || !database->claims) {

@@ -26,6 +26,7 @@ struct connection {
 struct hd_sqlite {
     char *path;
     char *vfs;
+    int busy_ms;
     struct claims *claims; /* which messages are taken, by all queue views of this process */
     atomic_int wal_pages;
     struct connection checkpointer;

@@ -410,15 +410,12 @@ static const struct list_kind notification_list = {
     sizeof(struct hd_notification), 19, read_notification_item, bind_notifications, STATEMENT_NOTIFICATIONS_SCAN, BEHIND_NOTIFICATIONS,
 };
 
-/* The index that leaves the fewest rows to look at. Of those that are sent, which most are, status tells nothing. */
-static void choose_notification_index(const struct hd_notification_filter *f, struct list *list) {
+/* The index that leaves the fewest rows to look at. Of those that are sent, which most are, status tells nothing. ticket_id: the filter's, or that of its event. */
+static void choose_notification_index(const struct hd_notification_filter *f, const char *ticket_id, struct list *list) {
     list->by = STATEMENT_NOTIFICATIONS_BEHIND;
-    if (f->event_id) {
-        list->dimension = BEHIND_NOTIFICATION_EVENT;
-        list->key = f->event_id;
-    } else if (f->ticket_id) {
+    if (ticket_id) {
         list->dimension = BEHIND_NOTIFICATION_TICKET;
-        list->key = f->ticket_id;
+        list->key = ticket_id;
     } else if (f->status >= 0 && f->status != HD_SENT) {
         list->by = STATEMENT_NOTIFICATIONS_BY_STATUS;
     } else if (f->target) {
@@ -435,7 +432,14 @@ static void choose_notification_index(const struct hd_notification_filter *f, st
 static int list_notifications(struct hd_store *store, struct hd_arena *arena, const struct hd_notification_filter *filter, const struct hd_page *page,
                               const struct hd_notification **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err) {
     struct list list = {.kind = &notification_list, .filter = filter};
-    choose_notification_index(filter, &list);
+    const char *ticket_id = filter->ticket_id;
+    if (filter->event_id && !ticket_id) {
+        const struct hd_event *event = NULL;
+        int r = get_event(store, arena, filter->event_id, &event, err);
+        if (r) return r;
+        if (event) ticket_id = event->ticket_id;
+    }
+    choose_notification_index(filter, ticket_id, &list);
     int r = list_page(store, arena, &list, page, ret_next_cursor, err);
     if (r) return r;
     *ret = (const struct hd_notification *)(const void *)list.found.items;
@@ -571,7 +575,7 @@ static void close_view(struct hd_store *store) {
     struct sqlite_store *view = view_of(store);
     hd_db_close(&view->connection);
     free(view->concluded);
-    free(view->entries);
+    free(view->index);
     free(view);
 }
 

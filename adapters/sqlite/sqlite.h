@@ -17,7 +17,7 @@
 struct hd_sqlite;
 
 enum {
-    HD_SQLITE_BUSY_MS = 5000,            /* how long to wait for another process's write lock */
+    HD_SQLITE_BUSY_MS = 5000,            /* how long to wait for another process's lock */
     HD_SQLITE_CHECKPOINT_PAGES = 4000,   /* a background checkpoint is worth it from here on */
     HD_SQLITE_WAL_LIMIT_PAGES = 16000,   /* from here on the writer helps, so that the log starts again from its beginning */
 };
@@ -26,6 +26,7 @@ struct hd_sqlite_options {
     const char *path; /* of the database file; its folder must exist */
     const char *vfs;  /* NULL: SQLite's default */
     bool must_exist;  /* do not create it */
+    int busy_ms;      /* how long to wait for another process's lock; 0: HD_SQLITE_BUSY_MS */
 };
 
 /* Opens, creates or migrates the database. HD_ERR_NEWER_STORE: made by a newer version. HD_ERR_CORRUPT: no database, or a damaged one.

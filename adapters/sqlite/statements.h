@@ -137,7 +137,7 @@
     X(BEHIND_INSERT, "INSERT OR IGNORE INTO behind (dimension, key, seq) VALUES (?1, ?2, ?3)")                                     \
     X(BEHIND_DELETE, "DELETE FROM behind WHERE dimension = ?1 AND key = ?2 AND seq = ?3")                                          \
     X(BEHIND_TICKETS, "SELECT seq, owner_id FROM tickets WHERE seq > ?1 ORDER BY seq LIMIT ?2")                                    \
-    X(BEHIND_NOTIFICATIONS, "SELECT seq, target, ticket_id, event_id, channel FROM notifications WHERE seq > ?1 ORDER BY seq LIMIT ?2") \
+    X(BEHIND_NOTIFICATIONS, "SELECT seq, target, ticket_id, channel FROM notifications WHERE seq > ?1 ORDER BY seq LIMIT ?2") \
     X(BEHIND_INBOX, "SELECT seq, user_id, read_at FROM inbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")                                \
     X(BEHIND_LAST_TICKET, "SELECT max(seq) FROM tickets")                                                                          \
     X(BEHIND_LAST_NOTIFICATION, "SELECT max(seq) FROM notifications")                                                              \

@@ -19,7 +19,6 @@ enum {
 struct hd_dispatcher {
     CURLM *multi;
     size_t transfers_max;
-    size_t per_peer_max;
     size_t under_way;
     struct hd_peer *peers;
     struct hd_smtp_lines lines;
@@ -50,9 +49,7 @@ int hd_dispatcher_new(const struct hd_dispatcher_options *options, struct hd_dis
     struct hd_dispatcher *dispatcher = calloc(1, sizeof *dispatcher);
     if (!dispatcher)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a dispatcher");
-    size_t max = options->transfers_max ? options->transfers_max : (size_t)DEFAULT_TRANSFERS_MAX;
-    dispatcher->transfers_max = max;
-    dispatcher->per_peer_max = max - max / 4;
+    dispatcher->transfers_max = options->transfers_max ? options->transfers_max : (size_t)DEFAULT_TRANSFERS_MAX;
     dispatcher->lines.lines_per_peer_max =
         options->connections_per_host_max ? options->connections_per_host_max : (size_t)DEFAULT_CONNECTIONS_PER_HOST_MAX;
     dispatcher->lines.finished = &dispatcher->finished;
@@ -147,7 +144,8 @@ static int start_smtp(struct hd_dispatcher *dispatcher, struct hd_task *task, st
     const struct hd_transfer *mail = &task->transfer;
     if (!hd_smtp_path_acceptable(mail->mail_from) || !hd_smtp_path_acceptable(mail->mail_to))
         return hd_error_set(err, HD_ERR_INVALID, "the sender or the recipient cannot stand in an envelope");
-    size_t lines_max = dispatcher->lines.count + dispatcher->under_way + 1; /* each task opens one at most, and idle ones are there already */
+    size_t lines_max =
+        dispatcher->lines.count + dispatcher->under_way + 1; /* each task opens one at most, and idle ones are there already */
     struct curl_waitfd *fds = realloc(dispatcher->fds, lines_max * sizeof *fds);
     if (!fds)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a mail");
@@ -185,10 +183,6 @@ int hd_dispatcher_start(struct hd_dispatcher *dispatcher, const struct hd_transf
     if (!task || (!peer && transfer->kind != HD_TRANSFER_NONE)) {
         free(task);
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a transfer");
-    }
-    if (peer && peer->tasks >= dispatcher->per_peer_max) {
-        free(task);
-        return hd_error_set(err, HD_ERR_OVERLOADED, "%zu transfers to this server are under way", peer->tasks);
     }
     *task = (struct hd_task){.transfer = *transfer, .done = done, .arg = arg, .peer = peer, .started_ms = hd_monotonic_ms()};
     task->transfer.connect_timeout_ms = limit_ms(transfer->connect_timeout_ms, DEFAULT_CONNECT_TIMEOUT_MS);

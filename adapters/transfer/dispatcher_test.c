@@ -36,8 +36,8 @@ struct server {
     bool pipelining;
     const char *greeting;
     _Atomic(const char *) auth_reply; /* NULL: no AUTH */
-    int close_after;        /* mails, with no word; 0: never */
-    pthread_mutex_t mutex;  /* guards all below */
+    int close_after;                  /* mails, with no word; 0: never */
+    pthread_mutex_t mutex;            /* guards all below */
     pthread_cond_t changed;
     bool gate_open;
     char last_mail[4 * LINE_BYTES];
@@ -532,7 +532,8 @@ static void nobody_there_is_a_failure_to_connect(void **state) {
 static void an_address_that_would_forge_a_command_is_refused(void **state) {
     (void)state;
     struct hd_dispatcher *dispatcher = dispatcher_new(0, 0);
-    struct hd_transfer mail = {.kind = HD_TRANSFER_SMTP, .url = "smtp://127.0.0.1:1", .mail_from = "a@x", .mail_to = "b@y>\r\nDATA", .body = "", .body_bytes = 0};
+    struct hd_transfer mail = {
+        .kind = HD_TRANSFER_SMTP, .url = "smtp://127.0.0.1:1", .mail_from = "a@x", .mail_to = "b@y>\r\nDATA", .body = "", .body_bytes = 0};
     struct hd_error err;
     assert_int_equal(hd_dispatcher_start(dispatcher, &mail, ended, NULL, &err), HD_ERR_INVALID);
     assert_int_equal(hd_dispatcher_under_way(dispatcher), 0);
@@ -541,7 +542,7 @@ static void an_address_that_would_forge_a_command_is_refused(void **state) {
 
 /* ---- slots ---- */
 
-static void slots_are_bounded_and_shared(void **state) {
+static void slots_are_bounded_and_become_free(void **state) {
     (void)state;
     struct server *slow = server_new("smtp", serve_smtp), *quick = server_new("smtp", serve_smtp);
     server_start(slow);
@@ -550,10 +551,9 @@ static void slots_are_bounded_and_shared(void **state) {
     struct hd_transfer to_slow = mail_to(slow, "gate@example.org"), to_quick = mail_to(quick, "gate@example.org");
     struct ending endings[4], never = {0};
     struct hd_error err;
-    for (size_t i = 0; i < 3; i++)
-        start(dispatcher, &to_slow, &endings[i]);
-    assert_int_equal(hd_dispatcher_start(dispatcher, &to_slow, ended, &never, &err), HD_ERR_OVERLOADED); /* three quarters are one server's share */
-    start(dispatcher, &to_quick, &endings[3]);
+    for (size_t i = 0; i < 4; i++)
+        start(dispatcher, i < 3 ? &to_slow : &to_quick, &endings[i]);
+    assert_int_equal(hd_dispatcher_start(dispatcher, &to_slow, ended, &never, &err), HD_ERR_OVERLOADED);
     assert_int_equal(hd_dispatcher_start(dispatcher, &to_quick, ended, &never, &err), HD_ERR_OVERLOADED);
     assert_int_equal(hd_dispatcher_under_way(dispatcher), 4);
     open_gate(slow);
@@ -635,7 +635,8 @@ static void a_request_and_its_answer_go_through_whole(void **state) {
     char url[128];
     snprintf(url, sizeof url, "%s/ok?x=1", server->url);
     static const char *const headers[] = {"Content-Type: application/json", "X-Id: 7", NULL};
-    struct hd_transfer request = {.kind = HD_TRANSFER_HTTP, .url = url, .method = "POST", .headers = headers, .body = "{\"a\":1}", .body_bytes = 7};
+    struct hd_transfer request = {
+        .kind = HD_TRANSFER_HTTP, .url = url, .method = "POST", .headers = headers, .body = "{\"a\":1}", .body_bytes = 7};
     struct ending ending;
     start(dispatcher, &request, &ending);
     run_until(dispatcher, &ending.done);
@@ -664,11 +665,8 @@ static void http_answers_and_failures_are_told_apart(void **state) {
         int64_t retry_after_ms;
         size_t body_bytes;
     } cases[] = {
-        {"/busy", HD_TRANSFER_OK, 503, 7000, 4},
-        {"/away", HD_TRANSFER_OK, 302, 0, 0}, /* not followed */
-        {"/big", HD_TRANSFER_OK, 200, 0, 64 * 1024},
-        {"/hang", HD_TRANSFER_TIMEOUT, 0, 0, 0},
-        {"/drop", HD_TRANSFER_DROPPED, 0, 0, 0},
+        {"/busy", HD_TRANSFER_OK, 503, 7000, 4},     {"/away", HD_TRANSFER_OK, 302, 0, 0}, /* not followed */
+        {"/big", HD_TRANSFER_OK, 200, 0, 64 * 1024}, {"/hang", HD_TRANSFER_TIMEOUT, 0, 0, 0}, {"/drop", HD_TRANSFER_DROPPED, 0, 0, 0},
     };
     struct server *server = server_new("http", serve_http);
     server_start(server);
@@ -724,7 +722,7 @@ int main(void) {
         cmocka_unit_test(tls_that_is_demanded_and_not_offered_is_a_failure),
         cmocka_unit_test(nobody_there_is_a_failure_to_connect),
         cmocka_unit_test(an_address_that_would_forge_a_command_is_refused),
-        cmocka_unit_test(slots_are_bounded_and_shared),
+        cmocka_unit_test(slots_are_bounded_and_become_free),
         cmocka_unit_test(what_is_under_way_can_be_abandoned),
         cmocka_unit_test(a_wake_ends_the_wait_now_or_the_next_one),
         cmocka_unit_test(nothing_to_do_outside_ends_in_the_next_run),

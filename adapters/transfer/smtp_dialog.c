@@ -142,7 +142,8 @@ static void write_command(struct hd_smtp_dialog *dialog, int command) {
     }
 }
 
-void hd_smtp_dialog_begin(struct hd_smtp_dialog *dialog, const struct hd_transfer *mail, const struct hd_smtp_abilities *abilities, bool reset) {
+void hd_smtp_dialog_begin(struct hd_smtp_dialog *dialog, const struct hd_transfer *mail, const struct hd_smtp_abilities *abilities,
+                          bool reset) {
     struct hd_buffer out = dialog->out;
     hd_buffer_clear(&out);
     out.limit_bytes = 2 * mail->body_bytes + 4096; /* every byte doubled, and the commands */

@@ -56,7 +56,8 @@ struct hd_smtp_dialog {
 };
 
 /* A dialog can be begun again for the next mail; reset says that the connection's last one was refused. The strings must live until the end. */
-void hd_smtp_dialog_begin(struct hd_smtp_dialog *dialog, const struct hd_transfer *mail, const struct hd_smtp_abilities *abilities, bool reset);
+void hd_smtp_dialog_begin(struct hd_smtp_dialog *dialog, const struct hd_transfer *mail, const struct hd_smtp_abilities *abilities,
+                          bool reset);
 /* HD_ERR_MALFORMED: this is not SMTP, or out of turn. HD_ERR_NO_MEMORY, HD_ERR_LIMIT: the message could not be written. The connection is of no use any more then. */
 int hd_smtp_dialog_feed(struct hd_smtp_dialog *dialog, const char *data, size_t len, struct hd_error *err) HD_MUST_CHECK;
 /* What it waits for the answer to. */

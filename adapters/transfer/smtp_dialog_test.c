@@ -119,7 +119,8 @@ static void nothing_in_a_message_ends_it_early(void **state) {
 
 static void what_is_no_smtp_is_an_error(void **state) {
     (void)state;
-    static const char *const replies[] = {"HTTP/1.1 400 Bad Request\r\n", "\r\n", "25\r\n", "250-a\r\n550 b\r\n", "999 x\r\n", "250\tx\r\n", "150 x\r\n"};
+    static const char *const replies[] = {
+        "HTTP/1.1 400 Bad Request\r\n", "\r\n", "25\r\n", "250-a\r\n550 b\r\n", "999 x\r\n", "250\tx\r\n", "150 x\r\n"};
     for (size_t i = 0; i < HD_ARRAY_LEN(replies); i++) {
         HD_CLEANUP(hd_smtp_dialog_free) struct hd_smtp_dialog d = {0};
         struct hd_transfer mail = mail_of("x");

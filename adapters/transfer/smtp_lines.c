@@ -27,8 +27,10 @@ struct hd_smtp_line {
     char errors[CURL_ERROR_SIZE];
 };
 
-static const char *const stage_names[] = {
-    [HD_SMTP_CONNECTION] = "to a command", [HD_SMTP_SENDER] = "to the sender", [HD_SMTP_RECIPIENT] = "to the recipient", [HD_SMTP_MESSAGE] = "to the message"};
+static const char *const stage_names[] = {[HD_SMTP_CONNECTION] = "to a command",
+                                          [HD_SMTP_SENDER] = "to the sender",
+                                          [HD_SMTP_RECIPIENT] = "to the recipient",
+                                          [HD_SMTP_MESSAGE] = "to the message"};
 
 /* ---- tasks ---- */
 
@@ -43,7 +45,7 @@ static void finish(struct hd_smtp_lines *lines, struct hd_task *task, enum hd_tr
 
 static void finish_late(struct hd_smtp_lines *lines, struct hd_task *task, enum hd_smtp_stage stage, const char *what) {
     char text[HD_SMTP_TEXT_BYTES];
-    snprintf(text, sizeof text, "%s within %lld ms", what, (long long)(task->deadline_ms - task->started_ms));
+    snprintf(text, sizeof text, "%s within %lld ms", what, (long long)task->transfer.timeout_ms);
     finish(lines, task, HD_TRANSFER_TIMEOUT, 0, stage, text);
 }
 
@@ -117,7 +119,8 @@ static bool line_open(struct hd_smtp_lines *lines, struct hd_task *task, int64_t
     struct hd_smtp_line *line = calloc(1, sizeof *line);
     if (!line)
         return false;
-    *line = (struct hd_smtp_line){.peer = task->peer, .state = CONNECTING, .task = task, .socket = CURL_SOCKET_BAD, .easy = curl_easy_init()};
+    *line =
+        (struct hd_smtp_line){.peer = task->peer, .state = CONNECTING, .task = task, .socket = CURL_SOCKET_BAD, .easy = curl_easy_init()};
     if (!line->easy || prepare(line, now_ms) != CURLE_OK || curl_multi_add_handle(lines->multi, line->easy) != CURLM_OK) {
         line_free(line);
         return false;
@@ -272,6 +275,7 @@ static void assign(struct hd_smtp_lines *lines, struct hd_peer *peer, int64_t no
         if (!reuse && full)
             return;
         hd_task_remove(&peer->waiting, task);
+        task->deadline_ms = now_ms + task->transfer.timeout_ms; /* anew: what it has waited was no fault of the server's */
         if (reuse)
             begin_mail(idle, task);
         else if (!line_open(lines, task, now_ms))
@@ -343,7 +347,8 @@ size_t hd_smtp_lines_watch(const struct hd_smtp_lines *lines, struct curl_waitfd
     size_t count = 0;
     for (const struct hd_smtp_line *line = lines->first; line; line = line->next)
         if (line->state != CONNECTING)
-            ret_fds[count++] = (struct curl_waitfd){.fd = line->socket, .events = (short)(CURL_WAIT_POLLIN | (line->wants_out ? CURL_WAIT_POLLOUT : 0))};
+            ret_fds[count++] =
+                (struct curl_waitfd){.fd = line->socket, .events = (short)(CURL_WAIT_POLLIN | (line->wants_out ? CURL_WAIT_POLLOUT : 0))};
     return count;
 }
 
@@ -357,7 +362,9 @@ void hd_smtp_lines_woken(struct hd_smtp_lines *lines, const struct curl_waitfd *
 int64_t hd_smtp_lines_next_ms(const struct hd_smtp_lines *lines) {
     int64_t next_ms = INT64_MAX;
     for (const struct hd_smtp_line *line = lines->first; line; line = line->next) {
-        int64_t at_ms = line->state == BUSY ? line->task->deadline_ms : line->state == IDLE ? line->idle_since_ms + HD_SMTP_IDLE_MS : INT64_MAX;
+        int64_t at_ms = line->state == BUSY   ? line->task->deadline_ms
+                        : line->state == IDLE ? line->idle_since_ms + HD_SMTP_IDLE_MS
+                                              : INT64_MAX;
         next_ms = at_ms < next_ms ? at_ms : next_ms;
     }
     return next_ms;

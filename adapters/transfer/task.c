@@ -36,9 +36,9 @@ static bool same(const char *a, const char *b) {
 static bool is_peer_of(const struct hd_peer *peer, const struct hd_transfer *transfer, size_t url_len) {
     if (peer->kind != transfer->kind || strncmp(peer->url, transfer->url, url_len) != 0 || peer->url[url_len] != '\0')
         return false;
-    return peer->kind == HD_TRANSFER_HTTP || (same(peer->username, transfer->username) && same(peer->password, transfer->password) &&
-                                              same(peer->ca_file, transfer->ca_file) && peer->require_tls == transfer->require_tls &&
-                                              peer->no_tls == transfer->no_tls);
+    return peer->kind == HD_TRANSFER_HTTP ||
+           (same(peer->username, transfer->username) && same(peer->password, transfer->password) &&
+            same(peer->ca_file, transfer->ca_file) && peer->require_tls == transfer->require_tls && peer->no_tls == transfer->no_tls);
 }
 
 static void peer_free(struct hd_peer *peer) {
@@ -67,8 +67,8 @@ struct hd_peer *hd_peer_of(struct hd_peer **peers, const struct hd_transfer *tra
     peer->url = strndup(transfer->url, url_len);
     peer->require_tls = transfer->require_tls;
     peer->no_tls = transfer->no_tls;
-    bool copied = peer->url && copy(&peer->username, smtp ? transfer->username : NULL) && copy(&peer->password, smtp ? transfer->password : NULL) &&
-                  copy(&peer->ca_file, smtp ? transfer->ca_file : NULL);
+    bool copied = peer->url && copy(&peer->username, smtp ? transfer->username : NULL) &&
+                  copy(&peer->password, smtp ? transfer->password : NULL) && copy(&peer->ca_file, smtp ? transfer->ca_file : NULL);
     if (!copied) {
         peer_free(peer);
         return NULL;

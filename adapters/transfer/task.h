@@ -14,8 +14,8 @@ struct hd_task {
     hd_transfer_done_fn *done;
     void *arg;
     struct hd_transfer_result result;
-    int64_t started_ms; /* monotonic */
-    int64_t deadline_ms;
+    int64_t started_ms;  /* monotonic */
+    int64_t deadline_ms; /* SMTP: to get a connection, then anew for all the rest */
     struct hd_peer *peer;
     CURL *easy; /* HTTP only, as are the next three */
     struct hd_handle *handle;

@@ -36,7 +36,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
     struct hd_error err = {.detail = ""};
     hd_json_init();
-    const struct hd_producer_options options = {.jwt_secret = key.secret, .jwt_issuer = key.issuer, .jwt_audience = key.audience, .demo = true};
+    const struct hd_producer_options options = {
+        .jwt_secret = key.secret, .jwt_issuer = key.issuer, .jwt_audience = key.audience, .demo = true};
     expect_ok(hd_producer_new(&options, &producer, &err), &err);
     expect_ok(hd_event_schemas_load(&schemas, &err), &err);
     arena = hd_arena_new(ARENA_LIMIT_BYTES);
