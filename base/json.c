@@ -2,38 +2,26 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_parser.h"
 #include "base/rfc3339.h"
 
 /* ---- reading ----
  *
  * jansson takes its memory from two functions for the whole process. Ours take it from an arena while this thread parses into one, and
- * from the heap otherwise. When the arena has no more, they jump straight back to hd_json_parse instead of returning NULL: jansson
- * ignores a failed allocation when it gathers a token, and goes on with a number or string that lacks its end (or meets an assert
- * of its own). Nothing is lost in the jump, for all that jansson holds is in the arena. */
+ * from the heap otherwise. */
 
-struct parsing {
-    struct hd_arena *arena;
-    jmp_buf no_memory;
-};
-
-static _Thread_local struct parsing *parsing_now; /* not NULL only inside parse_into */
+static _Thread_local struct hd_arena *parsing_into; /* not NULL only inside hd_json_parse */
 
 static void *json_malloc(size_t size_bytes) {
-    if (!parsing_now)
-        return malloc(size_bytes);
-    void *memory = hd_arena_alloc(parsing_now->arena, size_bytes);
-    if (!memory)
-        longjmp(parsing_now->no_memory, 1);
-    return memory;
+    return parsing_into ? hd_arena_alloc(parsing_into, size_bytes) : malloc(size_bytes);
 }
 
 static void json_free(void *memory) {
-    if (!parsing_now)
+    if (!parsing_into)
         free(memory);
 }
 
@@ -48,77 +36,16 @@ HD_UNUSED static bool is_initialized(void) {
     return malloc_fn == json_malloc;
 }
 
-/* Counts brackets outside of strings. Whether they match is jansson's business. */
-static bool too_deep(const char *text, size_t len) {
-    int depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > HD_JSON_MAX_DEPTH)
-                return true;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return false;
-}
-
-/* NULL with *ret_error filled, or NULL with *ret_no_memory set. A function of its own: setjmp wants its locals left alone. */
-static json_t *parse_into(struct hd_arena *arena, const char *text, size_t len, size_t flags, json_error_t *ret_error,
-                          bool *ret_no_memory) {
-    struct parsing parsing = {.arena = arena};
-    if (setjmp(parsing.no_memory) != 0) {
-        parsing_now = NULL;
-        *ret_no_memory = true;
-        return NULL;
-    }
-    parsing_now = &parsing;
-    json_t *root = json_loadb(text, len, flags, ret_error);
-    parsing_now = NULL;
-    return root;
-}
-
 int hd_json_parse(struct hd_arena *arena, const char *text, size_t len, int flags, json_t **ret_root, struct hd_error *err) {
     assert(is_initialized());
-    if (!(flags & HD_JSON_ANY_DEPTH) && too_deep(text, len))
-        return hd_error_set(err, HD_ERR_MALFORMED, "the JSON is nested deeper than %d", HD_JSON_MAX_DEPTH);
-    const char *nul = len > 0 ? memchr(text, '\0', len) : NULL; /* jansson 2.14 skips one that stands behind a number */
-    if (nul)
-        return hd_error_set(err, HD_ERR_MALFORMED, "the JSON has a NUL byte at offset %td", nul - text);
-    size_t json_flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | ((flags & HD_JSON_ALLOW_NUL) ? JSON_ALLOW_NUL : 0);
-    json_error_t error = {.text = ""};
-    bool no_memory = false;
-    json_t *root = parse_into(arena, len > 0 ? text : "", len, json_flags, &error, &no_memory);
-    if (no_memory)
-        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the tree of %zu bytes of JSON", len);
-    if (!root)
-        return hd_error_set(err, HD_ERR_MALFORMED, "JSON, line %d, column %d: %s", error.line, error.column, error.text);
-    *ret_root = root;
-    return 0;
+    parsing_into = arena;
+    int r = hd_json_read(text, len, flags, ret_root, err);
+    parsing_into = NULL;
+    return r;
 }
 
-/* By way of an arena, for jansson is not safe under failed allocations while it reads; while it copies it is. */
 int hd_json_load(const char *text, size_t len, int flags, json_t **ret_root, struct hd_error *err) {
-    HD_CLEANUP(hd_arena_freep) struct hd_arena *arena = hd_arena_new(SIZE_MAX);
-    if (!arena)
-        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the tree of %zu bytes of JSON", len);
-    json_t *tree = NULL;
-    int r = hd_json_parse(arena, text, len, flags, &tree, err);
-    if (r < 0)
-        return r;
-    json_t *root = json_deep_copy(tree);
-    if (!root)
-        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the tree of %zu bytes of JSON", len);
-    *ret_root = root;
-    return 0;
+    return hd_json_read(text, len, flags, ret_root, err);
 }
 
 void hd_json_decrefp(json_t **root) {
@@ -255,7 +182,7 @@ static void add_object(struct hd_buffer *out, const json_t *object) {
     hd_buffer_add_char(out, '}');
 }
 
-/* Recursion: trees come from jansson, which nests 2,048 at most. */
+/* Recursion: what was read nests HD_JSON_ANY_DEPTH_MAX at most. */
 static void add_value(struct hd_buffer *out, const json_t *value) {
     if (!value) {
         hd_buffer_add(out, "null", 4);

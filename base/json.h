@@ -1,4 +1,4 @@
-/* JSON: reading through jansson, writing straight into a buffer.
+/* JSON: reading into trees of jansson's values (base/json_parser.h), writing straight into a buffer.
  *
  * Reading. hd_json_parse puts the whole tree into the caller's arena: it is not reference-counted, must never be passed to
  * json_decref or json_incref, must not be changed, and dies with the arena. Trees that outlive a request (schemas, settings) come
@@ -19,17 +19,17 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-enum { HD_JSON_MAX_DEPTH = 32 };
+enum { HD_JSON_MAX_DEPTH = 32, HD_JSON_ANY_DEPTH_MAX = 2048 }; /* arrays and objects inside of each other */
 
 enum hd_json_flags {
     HD_JSON_ALLOW_NUL = 1, /* \u0000 in string values (never in names) */
-    HD_JSON_ANY_DEPTH = 2, /* up to jansson's own 2,048 instead of HD_JSON_MAX_DEPTH */
+    HD_JSON_ANY_DEPTH = 2, /* up to HD_JSON_ANY_DEPTH_MAX instead of HD_JSON_MAX_DEPTH */
 };
 
 void hd_json_init(void);
 
-/* HD_ERR_MALFORMED (with line and column, or "nested deeper than 32"), HD_ERR_NO_MEMORY (the arena's limit included). Any JSON value may be
- * the root. What a failed parse took from the arena stays taken. */
+/* HD_ERR_MALFORMED (with line and column), HD_ERR_NO_MEMORY (the arena's limit included). Any JSON value may be the root. text needs no
+ * NUL behind it. What a failed parse took from the arena stays taken. */
 int hd_json_parse(struct hd_arena *arena, const char *text, size_t len, int flags, json_t **ret_root, struct hd_error *err) HD_MUST_CHECK;
 
 /* The same on the heap; the caller owns *ret_root (json_decref). */

@@ -2,10 +2,12 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <locale.h>
+#include <langinfo.h>
+#include <limits.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +35,7 @@ struct parser {
     size_t scratch_used; /* by name */
 };
 
-static int fail(struct parser *p, const char *at, const char *what) {
+static __attribute__((cold)) int fail(struct parser *p, const char *at, const char *what) {
     size_t line = 1, column = 1;
     for (const char *c = p->start; c < at; c++) {
         if (*c == '\n') {
@@ -63,6 +65,10 @@ static char peek(struct parser *p) {
 
 static int fail_unexpected(struct parser *p, const char *what) {
     return fail(p, p->at, p->at == p->end ? "the text ends too early" : what);
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
 }
 
 /* ---- strings ---- */
@@ -102,7 +108,7 @@ static int32_t hex4(const char *text, const char *end) {
         return -1;
     for (int i = 0; i < 4; i++) {
         char c = text[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
         if (digit < 0)
             return -1;
         value = value * 16 + digit;
@@ -130,8 +136,8 @@ static char *put_utf8(char *out, int32_t code) {
     return out;
 }
 
-/* The character of the \u at *at, or of the pair of them; moves *at behind it. */
-static int read_unicode(struct parser *p, const char **at, const char *end, bool nul_allowed, int32_t *ret_code) {
+/* The character of the \u at *at, or of the pair of them, or a negative error; moves *at behind it. */
+static int32_t read_unicode(struct parser *p, const char **at, const char *end, bool nul_allowed) {
     const char *start = *at, *second = start + 6;
     int32_t code = hex4(start + 2, end);
     if (code < 0)
@@ -146,23 +152,21 @@ static int read_unicode(struct parser *p, const char **at, const char *end, bool
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
         *at = second + 6;
     }
-    *ret_code = code;
-    return 0;
+    return code;
 }
 
 /* Decodes what stands between at and end, which is no longer decoded than it was, to out. */
 static int decode(struct parser *p, const char *at, const char *end, bool nul_allowed, char *out, size_t *ret_len) {
-    static const char meaning[UCHAR_MAX + 1] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-                                                ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+    static const char meaning[UCHAR_MAX + 1] = {
+        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
     char *start = out;
     while (at < end) {
         if (*at != '\\') {
             *out++ = *at++;
         } else if (at[1] == 'u') {
-            int32_t code;
-            int r = read_unicode(p, &at, end, nul_allowed, &code);
-            if (r < 0)
-                return r;
+            int32_t code = read_unicode(p, &at, end, nul_allowed);
+            if (code < 0)
+                return code;
             out = put_utf8(out, code);
         } else if (meaning[(unsigned char)at[1]] != '\0') {
             *out++ = meaning[(unsigned char)at[1]];
@@ -176,7 +180,7 @@ static int decode(struct parser *p, const char *at, const char *end, bool nul_al
 }
 
 /* One allocation serves the whole text: a string, and the name before it, never need more than what was left at the first escape. */
-static int decode_to_scratch(struct parser *p, struct slice raw, bool nul_allowed, struct slice *ret_text) {
+static __attribute__((noinline)) int decode_to_scratch(struct parser *p, struct slice raw, bool nul_allowed, struct slice *ret_text) {
     if (!p->scratch)
         p->scratch = malloc((size_t)(p->end - raw.text));
     if (!p->scratch)
@@ -282,7 +286,7 @@ static int read_word(struct parser *p, const char *word, json_t *value) {
 }
 
 static const char *skip_digits(const char *at, const char *end) {
-    while (at < end && *at >= '0' && *at <= '9')
+    while (at < end && is_digit(*at))
         at++;
     return at;
 }
@@ -300,7 +304,7 @@ static int put_integer(struct parser *p, const char *start, const char *end) {
 
 /* strtod wants a NUL and, like jansson's, the decimal point of the locale. */
 static int put_real(struct parser *p, const char *start, const char *end) {
-    const char *point = localeconv()->decimal_point;
+    const char *point = nl_langinfo(RADIXCHAR);
     size_t len = (size_t)(end - start), point_len = strlen(point);
     char small[64];
     char *text = len + point_len < sizeof(small) ? small : malloc(len + point_len + 1);
@@ -353,7 +357,8 @@ static int read_number(struct parser *p) {
 
 /* Reads a value that is no container, or the beginning of one. */
 static int read_value(struct parser *p) {
-    switch (peek(p)) {
+    char c = peek(p);
+    switch (c) {
     case '"': {
         struct slice text;
         int r = read_string(p, p->flags & HD_JSON_ALLOW_NUL, &text);
@@ -363,9 +368,6 @@ static int read_value(struct parser *p) {
         return read_container(p, '}');
     case '[':
         return read_container(p, ']');
-    case '-':
-    case '0' ... '9':
-        return read_number(p);
     case 't':
         return read_word(p, "true", json_true());
     case 'f':
@@ -373,7 +375,7 @@ static int read_value(struct parser *p) {
     case 'n':
         return read_word(p, "null", json_null());
     default:
-        return fail_unexpected(p, "a value is expected");
+        return c == '-' || is_digit(c) ? read_number(p) : fail_unexpected(p, "a value is expected");
     }
 }
 

@@ -23,14 +23,6 @@ int hd_call_refuse(struct hd_call *call, struct hd_error *err, const char *point
     return hd_error_at(err, pointer);
 }
 
-int hd_call_no_memory(struct hd_error *err) {
-    return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a request");
-}
-
-int hd_call_not_found(struct hd_error *err, const char *what) {
-    return hd_error_set(err, HD_ERR_NOT_FOUND, "There is no %s with this id for you.", what);
-}
-
 const char *hd_call_new_id(struct hd_call *call) {
     uint8_t random[10];
     call->ctx->random->fill(call->ctx->random, random, sizeof(random));
@@ -198,7 +190,7 @@ const char *hd_call_message(struct hd_call *call, const char *name, const char *
     hd_json_open_object(&w, NULL);
     hd_json_put_str(&w, name, value);
     hd_json_close_object(&w);
-    const char *text;
+    const char *text = NULL;
     size_t len;
     return hd_call_text(call, &text, &len, NULL) < 0 ? NULL : text;
 }

@@ -46,9 +46,16 @@ static inline bool hd_call_by_customer(const struct hd_call *call) {
 /* HD_ERR_INVALID about one field. */
 int hd_call_refuse(struct hd_call *call, struct hd_error *err, const char *pointer, const char *keyword, const char *fmt, ...)
     HD_PRINTF(5, 6);
-int hd_call_no_memory(struct hd_error *err);
+/* These two are written out so that the analyser sees what they return. */
+static inline int hd_call_no_memory(struct hd_error *err) {
+    hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a request");
+    return HD_ERR_NO_MEMORY;
+}
 /* There is no such thing, or it is not the caller's: one answer for both. */
-int hd_call_not_found(struct hd_error *err, const char *what);
+static inline int hd_call_not_found(struct hd_error *err, const char *what) {
+    hd_error_set(err, HD_ERR_NOT_FOUND, "There is no %s with this id for you.", what);
+    return HD_ERR_NOT_FOUND;
+}
 
 /* A new UUIDv7 in the arena. NULL when memory is out. */
 const char *hd_call_new_id(struct hd_call *call);

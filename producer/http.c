@@ -101,7 +101,7 @@ bool hd_query_next(const char **at, struct hd_query_pair *ret_pair) {
 const char *hd_request_query(const struct hd_request *request, struct hd_arena *arena, const char *name) {
     struct hd_query_pair pair;
     for (const char *at = request->query; hd_query_next(&at, &pair);) {
-        const char *decoded, *value;
+        const char *decoded = "", *value = NULL;
         if (hd_percent_decode(arena, pair.name, pair.name_len, true, &decoded, NULL) < 0 || strcmp(decoded, name) != 0)
             continue;
         return hd_percent_decode(arena, pair.value, pair.value_len, true, &value, NULL) < 0 ? NULL : value;

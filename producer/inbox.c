@@ -21,10 +21,10 @@ int hd_list_inbox(struct hd_call *call, struct hd_error *err) {
         r = hd_call_page(call, &page, err);
     if (r < 0)
         return r;
-    const struct hd_inbox_item *items;
-    size_t count;
-    const char *next_cursor;
-    int64_t unread_count;
+    const struct hd_inbox_item *items = NULL;
+    size_t count = 0;
+    const char *next_cursor = NULL;
+    int64_t unread_count = 0;
     r = store->ops->inbox(store, call->arena, &filter, &page, &items, &count, &next_cursor, err);
     if (r < 0)
         return hd_call_list_failed(call, r, err);

@@ -126,8 +126,8 @@ static int check_header(const char *text, size_t len, struct hd_arena *arena, st
     if (len == sizeof(usual_header) - 1 && memcmp(text, usual_header, len) == 0)
         return 0;
     json_t *header = NULL;
-    char *decoded;
-    size_t decoded_len;
+    char *decoded = NULL;
+    size_t decoded_len = 0;
     int r = decode_part(text, len, arena, &decoded, &decoded_len, err);
     if (!r)
         r = parse(decoded, decoded_len, arena, &header, err);
@@ -270,11 +270,14 @@ static int read_tree(const struct hd_jwt_key *key, const json_t *tree, struct pa
 
 static int read_payload(const struct hd_jwt_key *key, const char *text, size_t len, struct hd_arena *arena, struct payload *ret_payload,
                         struct hd_error *err) {
-    char *json;
-    size_t json_len;
+    char *json = NULL;
+    size_t json_len = 0;
     int r = decode_part(text, len, arena, &json, &json_len, err);
-    if (r < 0 || scan(json, json_len, ret_payload))
+    if (r < 0)
         return r;
+    assert(json);
+    if (scan(json, json_len, ret_payload))
+        return 0;
     json_t *tree = NULL;
     r = parse(json, json_len, arena, &tree, err);
     return r ? r : read_tree(key, tree, ret_payload, err);

@@ -7,9 +7,9 @@
 
 int hd_answer_notifications(struct hd_call *call, const struct hd_notification_filter *filter, const struct hd_page *page,
                             struct hd_error *err) {
-    const struct hd_notification *notifications;
-    size_t count;
-    const char *next_cursor;
+    const struct hd_notification *notifications = NULL;
+    size_t count = 0;
+    const char *next_cursor = NULL;
     struct hd_store *store = call->ctx->store;
     int r = store->ops->notifications(store, call->arena, filter, page, &notifications, &count, &next_cursor, err);
     if (r < 0)
@@ -63,8 +63,8 @@ int hd_get_notification(struct hd_call *call, struct hd_error *err) {
     bool may_see = notification && (!hd_call_by_customer(call) || strcmp(notification->target, call->caller.subject) == 0);
     if (!may_see)
         return hd_call_not_found(err, "notification");
-    const struct hd_attempt *attempts;
-    size_t count;
+    const struct hd_attempt *attempts = NULL;
+    size_t count = 0;
     r = store->ops->attempts(store, call->arena, notification->notification_id, &attempts, &count, err);
     if (r < 0)
         return r;
@@ -95,9 +95,9 @@ int hd_list_dead_letters(struct hd_call *call, struct hd_error *err) {
         r = hd_call_query_text(call, "reason", WORD_MAX_LEN, &filter.reason, err);
     if (!r)
         r = hd_call_page(call, &page, err);
-    const struct hd_dead_letter *letters;
-    size_t count;
-    const char *next_cursor;
+    const struct hd_dead_letter *letters = NULL;
+    size_t count = 0;
+    const char *next_cursor = NULL;
     if (!r)
         r = list_dead_letters(call, &filter, &page, &letters, &count, &next_cursor, err);
     if (r < 0)
@@ -191,7 +191,7 @@ static int find_letter(struct hd_call *call, const struct hd_dead_letter **ret_l
 }
 
 int hd_redrive_dead_letter(struct hd_call *call, struct hd_error *err) {
-    const struct hd_dead_letter *letter;
+    const struct hd_dead_letter *letter = NULL;
     int r = find_letter(call, &letter, err);
     if (!r)
         r = redrive(call, letter, err);
@@ -202,9 +202,9 @@ int hd_redrive_dead_letters(struct hd_call *call, struct hd_error *err) {
     const struct hd_dead_letter_filter filter = {.queue = hd_json_str(call->body, "queue"), .reason = hd_json_str(call->body, "reason")};
     int64_t limit = hd_json_int(call->body, "limit", HD_REDRIVE_MAX);
     const struct hd_page page = {.limit = limit < HD_REDRIVE_MAX ? (size_t)limit : HD_REDRIVE_MAX};
-    const struct hd_dead_letter *letters;
-    size_t count, redriven = 0;
-    const char *next_cursor;
+    const struct hd_dead_letter *letters = NULL;
+    size_t count = 0, redriven = 0;
+    const char *next_cursor = NULL;
     int r = list_dead_letters(call, &filter, &page, &letters, &count, &next_cursor, err);
     if (r < 0)
         return r;
@@ -219,7 +219,7 @@ int hd_redrive_dead_letters(struct hd_call *call, struct hd_error *err) {
 }
 
 int hd_delete_dead_letter(struct hd_call *call, struct hd_error *err) {
-    const struct hd_dead_letter *letter;
+    const struct hd_dead_letter *letter = NULL;
     int r = find_letter(call, &letter, err);
     if (!r)
         r = remove_letter(call, "dead_letter.purged", letter, err);

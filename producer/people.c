@@ -85,7 +85,7 @@ static int append_audit(struct hd_call *call, const struct hd_user *user, struct
 }
 
 int hd_create_user(struct hd_call *call, struct hd_error *err) {
-    struct hd_user user;
+    struct hd_user user = {0};
     int r = read_user(call, &user, err);
     if (!r)
         r = check_free(call, &user, err);
@@ -115,9 +115,9 @@ int hd_list_users(struct hd_call *call, struct hd_error *err) {
         r = hd_call_page(call, &page, err);
     if (r < 0)
         return r;
-    const struct hd_user *users;
-    size_t count;
-    const char *next_cursor;
+    const struct hd_user *users = NULL;
+    size_t count = 0;
+    const char *next_cursor = NULL;
     r = call->ctx->store->ops->users(call->ctx->store, call->arena, &filter, &page, &users, &count, &next_cursor, err);
     if (r < 0)
         return hd_call_list_failed(call, r, err);

@@ -143,6 +143,7 @@ static int find_route(struct hd_call *call, struct hd_route_match *ret_match, st
 
 static int authenticate(struct hd_call *call, struct hd_error *err) {
     static const char scheme[] = "Bearer ";
+    assert(call->route); /* find_route went before */
     bool is_public = call->route->roles == 0 || (call->request->private_listener && call->route->decide == hd_show_metrics);
     if (is_public)
         return 0;

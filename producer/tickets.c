@@ -89,8 +89,8 @@ static int make_event(struct hd_call *call, const struct hd_ticket *ticket, stru
 }
 
 int hd_create_ticket(struct hd_call *call, struct hd_error *err) {
-    struct hd_ticket ticket;
-    struct hd_event event;
+    struct hd_ticket ticket = {0};
+    struct hd_event event = {0};
     int r = read_ticket(call, &ticket, err);
     if (!r)
         r = make_event(call, &ticket, &event, err);
@@ -127,7 +127,7 @@ static int find_ticket(struct hd_call *call, const struct hd_ticket **ret_ticket
 }
 
 int hd_get_ticket(struct hd_call *call, struct hd_error *err) {
-    const struct hd_ticket *ticket;
+    const struct hd_ticket *ticket = NULL;
     int r = find_ticket(call, &ticket, err);
     if (!r)
         r = hd_call_etag(call, ticket->version, err);
@@ -152,9 +152,9 @@ int hd_list_tickets(struct hd_call *call, struct hd_error *err) {
         return r;
     if (hd_call_by_customer(call))
         filter.owner_id = call->caller.subject;
-    const struct hd_ticket *tickets;
-    size_t count;
-    const char *next_cursor;
+    const struct hd_ticket *tickets = NULL;
+    size_t count = 0;
+    const char *next_cursor = NULL;
     r = call->ctx->store->ops->tickets(call->ctx->store, call->arena, &filter, &page, &tickets, &count, &next_cursor, err);
     if (r < 0)
         return hd_call_list_failed(call, r, err);
@@ -165,7 +165,7 @@ int hd_list_tickets(struct hd_call *call, struct hd_error *err) {
 }
 
 int hd_list_ticket_notifications(struct hd_call *call, struct hd_error *err) {
-    const struct hd_ticket *ticket;
+    const struct hd_ticket *ticket = NULL;
     struct hd_page page;
     int r = hd_call_page(call, &page, err);
     if (!r)

@@ -161,14 +161,16 @@ describe('e-mail by SMTP', () => {
   });
   after(() => certificates?.remove());
 
-  /* What a test starts is stopped at its end, the desk first. */
-  const using = (thing) => (opened.unshift(thing), thing);
+  /* What a test starts is stopped at its end; desks first, for a mail server waits for its clients to go. */
+  const using = (thing) => (opened.push(thing), thing);
   const check = (name, body) =>
     test(name, { skip }, async () => {
       try {
         await body();
       } finally {
-        for (const thing of opened.splice(0)) await (thing.stop ?? thing.close)();
+        const things = opened.splice(0);
+        for (const desk of things.filter((thing) => thing.stop)) await desk.stop();
+        for (const peer of things.filter((thing) => thing.close)) await peer.close();
       }
     });
 
