@@ -20,6 +20,8 @@ struct committer {
     struct commit *batch[BATCH_MAX];
     const struct hd_changeset *sets[BATCH_MAX];
     struct hd_commit_result results[BATCH_MAX];
+    struct hd_error last_error; /* of the last batch; code 0: it went well */
+    int64_t last_us;
     struct hd_metric *commits, *changesets, *failures, *seconds;
 };
 
@@ -48,6 +50,11 @@ static void commit_batch(struct committer *c, size_t count) {
     int64_t began_us = monotonic_us();
     for (size_t i = 0; i < count; i++) c->sets[i] = c->batch[i]->set;
     int r = c->store->ops->commit(c->store, c->sets, count, c->results, &err);
+    pthread_mutex_lock(&c->lock);
+    c->last_error = err;
+    c->last_error.code = (enum hd_code)r;
+    c->last_us = monotonic_us();
+    pthread_mutex_unlock(&c->lock);
     hd_counter_add(c->commits, 1);
     hd_counter_add(c->changesets, count);
     hd_histogram_observe(c->seconds, monotonic_us() - began_us);
@@ -67,6 +74,7 @@ static void commit_batch(struct committer *c, size_t count) {
 
 static void *run(void *arg) {
     struct committer *c = arg;
+    pthread_setname_np(pthread_self(), "committer");
     for (size_t count = take_batch(c); count > 0; count = take_batch(c)) commit_batch(c, count);
     return NULL;
 }
@@ -106,6 +114,14 @@ void hd_committer_submit(struct committer *c, struct commit *commit) {
     hd_error_set(&commit->error, HD_ERR_UNAVAILABLE, "the server is stopping");
     commit->result = (struct hd_commit_result){.code = HD_ERR_UNAVAILABLE};
     mailbox_put(commit->reply_to, &commit->mail);
+}
+
+bool hd_committer_failed_within(struct committer *c, int64_t ms, struct hd_error *err) {
+    pthread_mutex_lock(&c->lock);
+    bool failed = c->last_error.code != 0 && monotonic_us() - c->last_us <= ms * 1000;
+    if (failed && err) *err = c->last_error;
+    pthread_mutex_unlock(&c->lock);
+    return failed;
 }
 
 void hd_committer_stop(struct committer *c) {

@@ -30,5 +30,7 @@ struct committer_listener {
 int hd_committer_start(struct hd_store *store, const struct committer_listener *listener, struct committer **ret_committer, struct hd_error *err) HD_MUST_CHECK;
 /* Any thread. After committer_stop has been called, commits come back with HD_ERR_UNAVAILABLE. */
 void hd_committer_submit(struct committer *committer, struct commit *commit);
+/* Whether the last batch failed, not longer ago than that; err says how. Any thread. */
+bool hd_committer_failed_within(struct committer *committer, int64_t ms, struct hd_error *err);
 /* Commits all that was submitted, and ends the thread. Takes NULL. */
 void hd_committer_stop(struct committer *committer);

@@ -17,7 +17,7 @@
 
 enum {
     REQUEST_MEMORY_MAX_BYTES = 8 * 1024 * 1024,
-    CONNECTION_MEMORY_BYTES = 32 * 1024, /* a request's line and headers must fit */
+    CONNECTION_MEMORY_BYTES = 16 * 1024, /* a request's line and headers must fit; it is cleared for each request */
     IDLE_CONNECTION_S = 60,
     DISCARD_MAX_BYTES = 8 * HD_HTTP_BODY_MAX_BYTES, /* of a body that is too large, before the connection is cut */
     LISTENERS_MAX = 2,
@@ -31,7 +31,6 @@ struct exchange {
     struct http_host *host;
     struct MHD_Connection *connection;
     enum state state;
-    bool private_listener;
     int attempt;
     struct hd_arena *given; /* what came in; the request's */
     struct hd_arena *made;  /* what a decision makes; reset for each */
@@ -63,6 +62,7 @@ struct http_host {
     pthread_t thread;
     atomic_bool stopping;
     _Atomic int64_t stop_at_ms;
+    bool ended; /* the thread is over: nothing is decided any more */
     size_t under_way;
     struct exchange *idle;
     struct hd_metric *seconds;
@@ -158,6 +158,13 @@ static void take_head(struct exchange *x, const char *method) {
         hd_error_set(&x->refused, HD_ERR_TOO_LARGE, "the body is longer than %d bytes", HD_HTTP_BODY_MAX_BYTES);
 }
 
+/* A client that is sending its body already hears no answer before its end: a body that is somewhat too large is read, and thrown away. */
+static bool is_worth_discarding(const struct exchange *x) {
+    const char *length = hd_request_header(&x->request, "Content-Length");
+    bool bounded = !length || strtoull(length, NULL, 10) <= DISCARD_MAX_BYTES;
+    return x->refused.code == HD_ERR_TOO_LARGE && bounded && !hd_request_header(&x->request, "Expect");
+}
+
 /* Called by libmicrohttpd with the raw target, before anything else of a request. */
 static void *begin_exchange(void *arg, const char *uri, struct MHD_Connection *connection) {
     struct listener *listener = arg;
@@ -165,8 +172,8 @@ static void *begin_exchange(void *arg, const char *uri, struct MHD_Connection *c
     if (!x) return NULL;
     x->connection = connection;
     x->state = READING;
-    x->private_listener = listener->private;
     x->attempt = 0;
+    x->response = (struct hd_response){0};
     x->discarded_bytes = 0;
     x->refused = (struct hd_error){0};
     x->began_us = monotonic_us();
@@ -199,8 +206,16 @@ static bool take_body(struct exchange *x, const char *data, size_t size) {
 
 /* ---- answers ---- */
 
+/* The caller is told that something is wrong on our side; what it is, only the log says. */
+static void tell_failure(const struct hd_response *response) {
+    struct hd_log_about about = {.correlation_id = response->correlation_id, .traceparent = response->traceparent};
+    hd_log(HD_LOG_ERROR, "request failed", &about, HD_LOG_STR("operation", response->operation), HD_LOG_INT("status", response->status),
+           HD_LOG_STR("error", hd_code_type(response->error->code)), HD_LOG_STR("detail", response->error->detail));
+}
+
 static enum MHD_Result send_answer(struct exchange *x) {
     const struct hd_response *response = &x->response;
+    if (response->error && response->error->code != HD_ERR_OVERLOADED) tell_failure(response);
     /* the answer lives in the exchange, which outlives its sending */
     struct MHD_Response *answer =
         MHD_create_response_from_buffer(response->body_bytes, (void *)(uintptr_t)response->body, MHD_RESPMEM_PERSISTENT);
@@ -214,7 +229,15 @@ static enum MHD_Result send_answer(struct exchange *x) {
     return queued;
 }
 
+/* All decisions about a request, and its failure, are one trace. */
+static void keep_trace(struct exchange *x) {
+    if (x->request.correlation_id || !x->response.correlation_id) return;
+    x->request.correlation_id = hd_arena_strdup(x->given, x->response.correlation_id);
+    x->request.traceparent = hd_arena_strdup(x->given, x->response.traceparent);
+}
+
 static void fail(struct exchange *x, const struct hd_error *err) {
+    keep_trace(x);
     hd_arena_reset(x->made);
     hd_producer_failure(x->host->options.producer, &x->request, x->made, err, &x->response);
 }
@@ -222,6 +245,7 @@ static void fail(struct exchange *x, const struct hd_error *err) {
 /* Decides; true when the answer must wait for a commit that is on its way. */
 static bool decide(struct exchange *x) {
     struct http_host *host = x->host;
+    keep_trace(x);
     hd_arena_reset(x->made);
     host->context.now_ms = now_ms(host);
     x->changes = hd_changeset(x->made);
@@ -244,7 +268,8 @@ static bool decide(struct exchange *x) {
 static bool committed(struct exchange *x) {
     enum hd_code code = x->commit.result.code;
     if (code == 0) return true;
-    if (code == HD_ERR_CONFLICT) return !decide(x);
+    if (code == HD_ERR_CONFLICT && !x->host->ended) return !decide(x);
+    if (code == HD_ERR_CONFLICT) hd_error_set(&x->commit.error, HD_ERR_UNAVAILABLE, "the server is stopping");
     fail(x, &x->commit.error);
     return true;
 }
@@ -273,7 +298,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     if (x->state == WAITING) return send_answer(x);
     if (!x->request.method) {
         take_head(x, method);
-        if (x->refused.code != 0) return answer(x); /* before the body: the connection is closed behind the answer */
+        if (x->refused.code != 0 && !is_worth_discarding(x)) return answer(x); /* before the body: the connection is closed behind the answer */
         return MHD_YES;
     }
     if (*upload_size > 0) {
@@ -326,6 +351,7 @@ static bool finished(struct http_host *host) {
 
 static void *run(void *arg) {
     struct http_host *host = arg;
+    pthread_setname_np(pthread_self(), "http");
     bool quiesced = false;
     while (!finished(host)) {
         struct epoll_event events[4];
@@ -442,6 +468,7 @@ void hd_http_host_stop(struct http_host *host, int64_t grace_ms) {
 
 void hd_http_host_free(struct http_host *host) {
     if (!host) return;
+    host->ended = true;
     take_commits(host); /* libmicrohttpd wants no suspended connection when it stops */
     for (size_t i = 0; i < host->listener_count; i++) MHD_stop_daemon(host->listeners[i].daemon);
     while (host->idle) {

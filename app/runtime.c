@@ -156,7 +156,7 @@ struct hd_context hd_runtime_context(const struct runtime *rt, struct hd_store *
         .retry = rt->settings->retry,
         .base_url = rt->base_url,
         .worker = rt->worker,
-        .send_timeout_ms = rt->settings->smtp_timeout_ms,
+        .send_timeout_ms = 2 * rt->settings->smtp_timeout_ms, /* the wait for a connection, and the mail */
     };
 }
 

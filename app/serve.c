@@ -22,6 +22,8 @@ enum {
     HTTP_GRACE_MS = 3000,
     WORKER_GRACE_MS = 5000, /* both together end within the 10 seconds that an orchestrator waits */
     TRANSFERS_MAX = 256,
+    DELIVERIES_PER_CONNECTION = 4,
+    UNREADY_MS = 5000, /* after a failed commit; then the next one may try */
     TICK_MS = 100,   /* how often the log is looked at */
     LOOK_EVERY = 10, /* ticks: how often the queues are counted */
 };
@@ -38,13 +40,16 @@ struct server {
     struct committer *committer;
     struct worker *worker;
     struct http_host *http;
+    bool worker_runs, http_runs;
 };
 
 /* ---- what the producer may ask ---- */
 
+/* Ready to read, and to write as far as the last commit tells. */
 static bool is_ready(void *self, struct hd_error *err) {
     const struct server *s = self;
     bool done = false;
+    if (hd_committer_failed_within(s->committer, UNREADY_MS, err)) return false;
     return s->http_store->ops->processed(s->http_store, "readyz", "readyz", &done, err) == 0;
 }
 
@@ -102,6 +107,11 @@ static int make_producer(struct server *s, struct hd_error *err) {
     return hd_producer_new(&options, &s->producer, err);
 }
 
+static size_t deliveries_max(const struct server *s) {
+    size_t max = (size_t)s->settings->smtp_connections * DELIVERIES_PER_CONNECTION;
+    return s->settings->smtp_url && max < TRANSFERS_MAX ? max : TRANSFERS_MAX;
+}
+
 static int make_hosts(struct server *s, struct hd_error *err) {
     struct worker_options worker = {
         .context = hd_runtime_context(s->runtime, s->worker_store),
@@ -109,6 +119,7 @@ static int make_hosts(struct server *s, struct hd_error *err) {
         .queue = s->worker_queue,
         .committer = s->committer,
         .transfers_max = TRANSFERS_MAX,
+        .deliveries_max = deliveries_max(s),
         .connections_per_host = (size_t)s->settings->smtp_connections,
     };
     struct http_host_options http = {
@@ -136,7 +147,10 @@ static int start(struct server *s, struct hd_error *err) {
     if (!r) r = hd_committer_start(s->writer_store, &listener, &s->committer, err);
     if (!r) r = make_hosts(s, err);
     if (!r && s->worker) r = hd_worker_start(s->worker, err);
-    return r ? r : hd_http_host_start(s->http, err);
+    s->worker_runs = !r && s->worker;
+    if (!r) r = hd_http_host_start(s->http, err);
+    s->http_runs = !r;
+    return r;
 }
 
 /* ---- run ---- */
@@ -167,9 +181,9 @@ static int wait_for_signal(struct server *s, const sigset_t *signals) {
 
 /* ---- stop: no new work, then what is in flight, then the committer, which has all of it by then ---- */
 
-static void stop(struct server *s, bool running) {
-    if (running && s->http) hd_http_host_stop(s->http, HTTP_GRACE_MS);
-    if (running && s->worker) hd_worker_stop(s->worker, WORKER_GRACE_MS);
+static void stop(struct server *s) {
+    if (s->http_runs) hd_http_host_stop(s->http, HTTP_GRACE_MS);
+    if (s->worker_runs) hd_worker_stop(s->worker, WORKER_GRACE_MS);
     hd_committer_stop(s->committer);
     hd_http_host_free(s->http);
     hd_worker_free(s->worker);
@@ -193,7 +207,7 @@ int hd_serve(const struct hd_settings *settings, bool demo, bool processors) {
     if (r) {
         hd_log_error(HD_LOG_ERROR, "cannot start", NULL, &err);
         (void)fprintf(stderr, "helpdesk: %s\n", err.detail);
-        stop(&s, false);
+        stop(&s);
         return 1;
     }
     hd_log(HD_LOG_INFO, "ready", NULL, HD_LOG_STR("listen", settings->listen), HD_LOG_INT("port", hd_http_host_port(s.http)),
@@ -201,7 +215,7 @@ int hd_serve(const struct hd_settings *settings, bool demo, bool processors) {
     if (demo) hd_demo_welcome(s.runtime, hd_http_host_port(s.http));
     int got = wait_for_signal(&s, &signals);
     hd_log(HD_LOG_INFO, "stopping", NULL, HD_LOG_INT("signal", got));
-    stop(&s, true);
+    stop(&s);
     hd_log(HD_LOG_INFO, "stopped", NULL);
     return 0;
 }

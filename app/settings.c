@@ -12,6 +12,7 @@
 
 extern char **environ;
 
+enum { TIMEOUT_MAX_MS = 60 * 60 * 1000, LINE_MAX_BYTES = 4096 /* of a configuration file */ };
 enum kind { TEXT, RETRY, DURATION, NUMBER, LISTEN, SECRET, BACKEND, LEVEL };
 
 struct setting {
@@ -37,7 +38,7 @@ static const struct setting table[] = {
     {"HELPDESK_SMTP_URL", TEXT, AT(smtp_url), NULL, "smtp[s]://[user:password@]host[:port]; else e-mail is simulated and recorded"},
     {"HELPDESK_MAIL_FROM", TEXT, AT(mail_from), "HelpDesk <helpdesk@localhost>", "sender of e-mails"},
     {"HELPDESK_CA_FILE", TEXT, AT(ca_file), NULL, "certificates to trust (PEM); else the system's"},
-    {"HELPDESK_SMTP_TIMEOUT", DURATION, AT(smtp_timeout_ms), "30s", "longest time for one e-mail"},
+    {"HELPDESK_SMTP_TIMEOUT", DURATION, AT(smtp_timeout_ms), "30s", "longest time for one e-mail, at most 1h"},
     {"HELPDESK_SMTP_CONNECTIONS", NUMBER, AT(smtp_connections), "16", "connections to the mail server at once"},
     {"HELPDESK_RETRY_EMAIL", RETRY, AT(retry[HD_EMAIL]), "3,1s,5m", "attempts, first delay, longest delay"},
     {"HELPDESK_RETRY_PUSH", RETRY, AT(retry[HD_PUSH]), "3,1s,5m", "the same for push"},
@@ -50,7 +51,7 @@ static const struct setting table[] = {
 };
 
 /* Names that other parts of the program, and the tests, read for themselves. */
-static const char *const elsewhere[] = {"HELPDESK_BINARY", "HELPDESK_SUITES_DIR", "HELPDESK_URL", "HELPDESK_TOKEN", "HELPDESK_SEED", "HELPDESK_BUILD_DIR", "HELPDESK_SOURCE_DIR"};
+static const char *const elsewhere[] = {"HELPDESK_BINARY", "HELPDESK_SUITES_DIR", "HELPDESK_URL", "HELPDESK_TOKEN", "HELPDESK_SEED", "HELPDESK_BUILD_DIR", "HELPDESK_SOURCE_DIR", "HELPDESK_FLAVOR"};
 
 /* ---- one value ---- */
 
@@ -70,6 +71,15 @@ static int set_number(struct hd_settings *settings, const struct setting *settin
     if (*value == '\0' || *end != '\0' || errno != 0 || number < 1 || number > 1000000000)
         return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not a number from 1 to 1,000,000,000", value);
     *(int64_t *)(void *)((char *)settings + setting->offset) = number;
+    return 0;
+}
+
+static int set_duration(struct hd_settings *settings, const struct setting *setting, const char *value, struct hd_error *err) {
+    int64_t ms = 0;
+    int r = hd_duration_parse(value, &ms, err);
+    if (r) return r;
+    if (ms < 1 || ms > TIMEOUT_MAX_MS) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" must be longer than 0 and at most 1 hour", value);
+    *(int64_t *)(void *)((char *)settings + setting->offset) = ms;
     return 0;
 }
 
@@ -105,7 +115,7 @@ static int set(struct hd_settings *settings, const struct setting *setting, cons
             r = hd_retry_parse(value, slot, err);
             break;
         case DURATION:
-            r = hd_duration_parse(value, slot, err);
+            r = set_duration(settings, setting, value, err);
             break;
         case NUMBER:
             r = set_number(settings, setting, value, err);
@@ -138,15 +148,17 @@ static void problem(struct loading *l, const struct hd_error *err) {
     l->failed = true;
 }
 
+/* where: file and line; NULL: the environment. */
 static void take(struct loading *l, const char *name, size_t name_len, const char *value, const char *where) {
     struct hd_error err = {0};
     const struct setting *setting = find(name, name_len);
     if (!setting) {
-        hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: there is no setting %.*s", where, (int)name_len, name);
+        hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: there is no setting %.*s", where ? where : "the environment", (int)name_len, name);
         problem(l, &err);
     } else if (*value == '\0') {
         return; /* set to nothing is not set */
     } else if (set(l->settings, setting, value, &err)) {
+        if (where) hd_error_context(&err, "%s", where);
         problem(l, &err);
     }
 }
@@ -159,6 +171,21 @@ static char *trim(char *text) {
     return text;
 }
 
+static void take_line(struct loading *l, char *line, const char *where) {
+    char *text = trim(line);
+    if (*text == '\0' || *text == '#' || *text == ';' || *text == '[') return;
+    char *equals = strchr(text, '=');
+    if (!equals) {
+        struct hd_error err = {0};
+        hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: not a line like NAME = value", where);
+        problem(l, &err);
+        return;
+    }
+    *equals = '\0';
+    char *name = trim(text);
+    take(l, name, strlen(name), trim(equals + 1), where);
+}
+
 static void take_file(struct loading *l, const char *path) {
     struct hd_error err = {0};
     FILE *file = fopen(path, "re");
@@ -167,20 +194,19 @@ static void take_file(struct loading *l, const char *path) {
         problem(l, &err);
         return;
     }
-    char line[4096], where[512];
+    char line[LINE_MAX_BYTES], where[512];
     for (int number = 1; fgets(line, sizeof line, file); number++) {
-        char *text = trim(line);
-        if (*text == '\0' || *text == '#' || *text == ';' || *text == '[') continue;
-        char *equals = strchr(text, '=');
         (void)snprintf(where, sizeof where, "%s:%d", path, number);
-        if (!equals) {
-            hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: not a line like NAME = value", where);
+        if (!strchr(line, '\n') && !feof(file)) {
+            hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: the line is longer than %d bytes", where, LINE_MAX_BYTES - 2);
             problem(l, &err);
-            continue;
+            break;
         }
-        *equals = '\0';
-        char *name = trim(text);
-        take(l, name, strlen(name), trim(equals + 1), where);
+        take_line(l, line, where);
+    }
+    if (ferror(file)) {
+        hd_error_set(&err, HD_ERR_CONFIGURATION, "%s: %s", path, strerror(errno));
+        problem(l, &err);
     }
     (void)fclose(file);
 }
@@ -194,7 +220,7 @@ static void take_environment(struct loading *l) {
         bool ours = true;
         for (size_t i = 0; i < HD_ARRAY_LEN(elsewhere); i++)
             if (strlen(elsewhere[i]) == len && memcmp(elsewhere[i], *entry, len) == 0) ours = false;
-        if (ours) take(l, *entry, len, equals + 1, "the environment");
+        if (ours) take(l, *entry, len, equals + 1, NULL);
     }
 }
 
@@ -229,25 +255,30 @@ void hd_settings_describe(void (*line)(const char *name, const char *fallback, c
     for (size_t i = 0; i < HD_ARRAY_LEN(table); i++) line(table[i].name, table[i].fallback, table[i].help);
 }
 
+/* "8080" → 8080; -1 for anything but digits, or too much. */
+static int port_parse(const char *text) {
+    size_t len = strlen(text);
+    if (len == 0 || len > 5 || strspn(text, "0123456789") != len) return -1;
+    long port = strtol(text, NULL, 10);
+    return port <= UINT16_MAX ? (int)port : -1;
+}
+
 int hd_listen_parse(const char *text, char *ret_host, size_t host_bytes, uint16_t *ret_port, struct hd_error *err) {
-    const char *colon = strrchr(text, ':');
-    char *end = NULL;
-    long port = colon ? strtol(colon + 1, &end, 10) : -1;
-    if (!colon || colon[1] == '\0' || *end != '\0' || port < 0 || port > 65535)
-        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an address like 127.0.0.1:8080", text);
-    const char *start = text;
+    const char *colon = strrchr(text, ':'), *start = text;
+    int port = colon ? port_parse(colon + 1) : -1;
+    if (port < 0) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an address like 127.0.0.1:8080", text);
     size_t len = (size_t)(colon - text);
-    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+    bool brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+    if (brackets) {
         start++;
         len -= 2;
     }
-    char host[128];
-    if (len >= sizeof host || len >= host_bytes) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is too long for an address", text);
+    char host[INET6_ADDRSTRLEN];
+    if (len >= sizeof host || len >= host_bytes) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%.60s\" is too long for an address", text);
     memcpy(host, start, len);
     host[len] = '\0';
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, host, &v4) != 1 && inet_pton(AF_INET6, host, &v6) != 1)
+    unsigned char address[sizeof(struct in6_addr)];
+    if (inet_pton(brackets ? AF_INET6 : AF_INET, host, address) != 1) /* without brackets, nobody could tell the port of an IPv6 address from its last part */
         return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an IP address and port, like 127.0.0.1:8080 or [::1]:8080", text);
     memcpy(ret_host, host, len + 1);
     *ret_port = (uint16_t)port;

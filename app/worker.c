@@ -8,12 +8,15 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "processors/processors.h"
+#include "processors/task.h"
 
 enum {
     JOBS_MAX = 1024,              /* messages in flight, all processors together */
     RECEIVE_AT_ONCE = 64,         /* of one queue, before the next one has its turn */
-    JOB_MEMORY_MAX_BYTES = 4 * 1024 * 1024,
+    JOB_MEMORY_MAX_BYTES = 16 * 1024 * 1024, /* more than a request may use: what came in can be worked on */
     RETRY_AFTER_ERROR_MS = 1000,  /* when the store or the memory fails */
+    TELL_EVERY_MS = 1000,
+    VISIBILITY_MARGIN_MS = 60 * 1000,
     IDLE_MS = 250,                /* look for messages of other processes this often */
     PROCESSORS_MAX = 16,
 };
@@ -29,8 +32,11 @@ struct job {
     struct hd_message message;
     struct hd_work work;
     struct hd_transfer_result result;
+    bool kept;      /* its outcome could not be recorded yet */
     int64_t due_ms; /* of a conclude that must be tried again */
+    struct hd_arena_mark decision; /* what a decision takes of the arena is given back before the next one: there may be very many while the store cannot be written */
     struct job *next;
+    struct job *made_before; /* all there are, wherever they may be */
 };
 
 struct worker {
@@ -42,11 +48,14 @@ struct worker {
     pthread_t thread;
     atomic_bool stopping;
     _Atomic int64_t stop_at_ms;
+    struct job *made; /* the youngest of all jobs */
     struct job *free_jobs;
     struct job *unrecorded; /* transfers that ended while the store could not be written: their outcome must not be lost */
     size_t in_flight[PROCESSORS_MAX];
     size_t jobs_in_flight;
+    size_t outcomes_kept;
     int64_t next_due_ms[PROCESSORS_MAX];
+    int64_t told_at_ms; /* the last line about an error */
     struct hd_metric *errors;
 };
 
@@ -62,6 +71,11 @@ static size_t index_of(const struct hd_processor *processor) {
     return i;
 }
 
+static void job_free(struct job *job) {
+    hd_arena_free(job->work.arena);
+    free(job);
+}
+
 static struct job *job_take(struct worker *w) {
     struct job *job = w->free_jobs;
     if (job) {
@@ -72,10 +86,12 @@ static struct job *job_take(struct worker *w) {
     if (!job) return NULL;
     job->work.arena = hd_arena_new(JOB_MEMORY_MAX_BYTES);
     if (!job->work.arena) {
-        free(job);
+        job_free(job);
         return NULL;
     }
     job->worker = w;
+    job->made_before = w->made;
+    w->made = job;
     return job;
 }
 
@@ -83,9 +99,19 @@ static void job_give_back(struct job *job) {
     struct worker *w = job->worker;
     w->in_flight[index_of(job->processor)]--;
     w->jobs_in_flight--;
+    w->outcomes_kept -= job->kept;
+    job->kept = false;
     hd_arena_reset(job->work.arena);
     job->next = w->free_jobs;
     w->free_jobs = job;
+}
+
+/* When the store fails, every message fails, every second: one line tells of all. */
+static bool may_tell(struct worker *w) {
+    int64_t now = now_ms(w);
+    if (now - w->told_at_ms < TELL_EVERY_MS) return false;
+    w->told_at_ms = now;
+    return true;
 }
 
 /* Leaves the message to come again: nothing was decided. */
@@ -97,26 +123,60 @@ static void job_leave(struct job *job, int64_t after_ms) {
 
 static void job_failed(struct job *job, const struct hd_error *err) {
     hd_counter_add(job->worker->errors, 1);
-    hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", job->processor->name), HD_LOG_STR("error", hd_code_type(err->code)),
-           HD_LOG_STR("detail", err->detail), HD_LOG_STR("message", job->message.body));
+    if (may_tell(job->worker))
+        hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", job->processor->name), HD_LOG_STR("error", hd_code_type(err->code)),
+           HD_LOG_STR("detail", err->detail), HD_LOG_INT("receives", job->message.receive_count));
     job_leave(job, RETRY_AFTER_ERROR_MS);
 }
 
 static void job_decide(struct job *job);
 
+static int64_t visibility_ms(const struct worker *w) {
+    return 2 * w->context.send_timeout_ms + VISIBILITY_MARGIN_MS;
+}
+
 /* An outcome that cannot be written down now is kept, and written when that is possible: sending again would be a second message. */
 static void job_keep_outcome(struct job *job, const struct hd_error *err) {
     struct worker *w = job->worker;
-    hd_log_error(HD_LOG_ERROR, "an outcome waits to be recorded", NULL, err);
+    if (may_tell(w)) hd_log_error(HD_LOG_ERROR, "an outcome waits to be recorded", NULL, err);
+    w->outcomes_kept += !job->kept;
+    job->kept = true;
     job->due_ms = now_ms(w) + RETRY_AFTER_ERROR_MS;
-    (void)w->options.queue->ops->extend(w->options.queue, &job->message, now_ms(w), w->context.send_timeout_ms, NULL);
+    (void)w->options.queue->ops->extend(w->options.queue, &job->message, now_ms(w), visibility_ms(w), NULL);
     job->next = w->unrecorded;
     w->unrecorded = job;
+}
+
+static void submit(struct job *job) {
+    job->commit.set = &job->work.changes;
+    job->commit.reply_to = &job->worker->mailbox;
+    hd_committer_submit(job->worker->options.committer, &job->commit);
+}
+
+/* Trying again mends what the store or the moment is to blame for, and nothing else. */
+static bool is_hopeless(const struct job *job, enum hd_code code) {
+    if (code == HD_ERR_NO_MEMORY) return hd_arena_was_full(job->work.arena);
+    return code == HD_ERR_LIMIT || code == HD_ERR_MALFORMED || code == HD_ERR_INVALID || code == HD_ERR_TOO_LARGE;
+}
+
+static void job_bury(struct job *job, const struct hd_error *err) {
+    struct hd_error own = {0};
+    hd_arena_rewind(job->work.arena, job->decision);
+    job->work.changes = hd_changeset(job->work.arena);
+    hd_task_bury(&job->worker->context, &job->work,
+                 &(struct burial){.reason = "processing_failed", .detail = err->detail, .attempts = job->message.receive_count});
+    if (hd_changeset_check(&job->work.changes, &own)) {
+        job_failed(job, &own);
+    } else {
+        submit(job);
+    }
 }
 
 static void job_fail(struct job *job, const struct hd_error *err) {
     if (job->state == JOB_CONCLUDE) {
         job_keep_outcome(job, err);
+    } else if (is_hopeless(job, err->code)) {
+        job_bury(job, err);
     } else {
         job_failed(job, err);
     }
@@ -131,6 +191,7 @@ static void transfer_done(void *arg, const struct hd_transfer_result *result) {
     job->result.body_bytes = job->result.body ? result->body_bytes : 0;
     job->state = JOB_CONCLUDE;
     job->work.decisions = 0;
+    job->decision = hd_arena_mark(job->work.arena);
     job_decide(job);
 }
 
@@ -159,6 +220,7 @@ static void job_decide(struct job *job) {
     struct hd_error err = {0};
     w->context.now_ms = now_ms(w);
     job->work.decisions++;
+    hd_arena_rewind(job->work.arena, job->decision);
     job->work.changes = hd_changeset(job->work.arena);
     job->work.transfer = (struct hd_transfer){0};
     if (ask_processor(job, &err)) {
@@ -166,9 +228,7 @@ static void job_decide(struct job *job) {
     } else if (job->work.changes.count == 0) {
         job_leave(job, 0); /* somebody else has it */
     } else {
-        job->commit.set = &job->work.changes;
-        job->commit.reply_to = &w->mailbox;
-        hd_committer_submit(w->options.committer, &job->commit);
+        submit(job);
     }
 }
 
@@ -186,8 +246,7 @@ static void job_committed(struct job *job) {
         struct hd_error err = {0};
         hd_error_set(&err, HD_ERR_CONFLICT, "decided %d times, and each time something had changed meanwhile (change %zu)", job->work.decisions,
                      job->commit.result.change);
-        job->work.decisions = 0;
-        job_failed(job, &err);
+        job_fail(job, &err);
     }
 }
 
@@ -229,8 +288,16 @@ static bool copy_message(struct job *job, const struct hd_message *message) {
     return job->message.receipt && job->message.body;
 }
 
+/* A message that has come again because its claim ran out, while what came of it waits to be recorded: it was sent, and must not be begun anew. */
+static bool has_kept_outcome(const struct worker *w, const struct hd_processor *processor, const struct hd_message *message) {
+    if (w->outcomes_kept == 0) return false;
+    for (const struct job *job = w->made; job; job = job->made_before)
+        if (job->kept && job->processor == processor && strcmp(job->message.body, message->body) == 0) return true;
+    return false;
+}
+
 static void begin_job(struct worker *w, const struct hd_processor *processor, const struct hd_message *message) {
-    struct job *job = job_take(w);
+    struct job *job = has_kept_outcome(w, processor, message) ? NULL : job_take(w);
     if (!job) {
         (void)w->options.queue->ops->extend(w->options.queue, message, now_ms(w), RETRY_AFTER_ERROR_MS, NULL);
         return;
@@ -242,7 +309,9 @@ static void begin_job(struct worker *w, const struct hd_processor *processor, co
     w->jobs_in_flight++;
     job->work.message = &job->message;
     job->work.state = NULL;
-    if (copy_message(job, message)) {
+    bool copied = copy_message(job, message);
+    job->decision = hd_arena_mark(job->work.arena);
+    if (copied) {
         job_decide(job);
     } else {
         struct hd_error err = {0};
@@ -254,8 +323,8 @@ static void begin_job(struct worker *w, const struct hd_processor *processor, co
 
 static size_t room_for(const struct worker *w, size_t index) {
     size_t room = JOBS_MAX > w->jobs_in_flight ? JOBS_MAX - w->jobs_in_flight : 0;
-    if (hd_processors[index]->conclude) { /* each may need a slot for its transfer */
-        size_t slots = w->options.transfers_max > w->in_flight[index] ? w->options.transfers_max - w->in_flight[index] : 0;
+    if (hd_processors[index]->conclude) { /* what could not get a connection soon waits better in its queue */
+        size_t slots = w->options.deliveries_max > w->in_flight[index] ? w->options.deliveries_max - w->in_flight[index] : 0;
         if (slots < room) room = slots;
     }
     return room < RECEIVE_AT_ONCE ? room : RECEIVE_AT_ONCE;
@@ -266,9 +335,8 @@ static size_t take_messages_of(struct worker *w, size_t index) {
     if (room == 0) return 0;
     struct hd_message *messages = NULL;
     struct hd_error err = {0};
-    int64_t visibility_ms = 2 * w->context.send_timeout_ms + 60 * 1000;
     hd_arena_reset(w->received);
-    int r = w->options.queue->ops->receive(w->options.queue, hd_processors[index]->queue, room, now_ms(w), visibility_ms, w->received, &messages, &count,
+    int r = w->options.queue->ops->receive(w->options.queue, hd_processors[index]->queue, room, now_ms(w), visibility_ms(w), w->received, &messages, &count,
                                            &w->next_due_ms[index], &err);
     if (r) {
         hd_log_error(HD_LOG_ERROR, "messages cannot be read", NULL, &err);
@@ -302,6 +370,7 @@ static int64_t time_to_wait(const struct worker *w, size_t taken) {
 
 static void *run(void *arg) {
     struct worker *w = arg;
+    pthread_setname_np(pthread_self(), "worker");
     for (;;) {
         bool stopping = atomic_load(&w->stopping);
         take_answers(w);
@@ -349,21 +418,16 @@ void hd_worker_stop(struct worker *w, int64_t grace_ms) {
     pthread_join(w->thread, NULL);
 }
 
-static void jobs_free(struct job *job) {
-    while (job) {
-        struct job *next = job->next;
-        hd_arena_free(job->work.arena);
-        free(job);
-        job = next;
-    }
-}
-
+/* What is unfinished is dropped, be it a transfer that was abandoned or a commit whose answer came too late: its message comes again. */
 void hd_worker_free(struct worker *w) {
     if (!w) return;
     hd_dispatcher_free(w->dispatcher);
-    take_answers(w); /* what was committed after the thread had ended */
-    jobs_free(w->free_jobs);
-    jobs_free(w->unrecorded);
+    for (struct job *job = w->made; job;) {
+        struct job *before = job->made_before;
+        job_free(job);
+        job = before;
+    }
     hd_arena_free(w->received);
+    pthread_mutex_destroy(&w->mailbox.lock);
     free(w);
 }

@@ -13,7 +13,8 @@ struct worker_options {
     const struct hd_clock *clock;
     struct hd_queue *queue; /* the worker's own view */
     struct committer *committer;
-    size_t transfers_max;
+    size_t transfers_max;  /* at once, in all */
+    size_t deliveries_max; /* messages in flight of a processor that transfers: some for each connection, so that none waits long for one */
     size_t connections_per_host;
 };
 

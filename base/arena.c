@@ -38,6 +38,7 @@ struct hd_arena {
     size_t used_bytes;
     size_t blocks_bytes;
     size_t limit_bytes;
+    bool was_full;
 };
 
 static struct block *block_new(size_t size_bytes) {
@@ -98,13 +99,36 @@ void hd_arena_reset(struct hd_arena *arena) {
     arena->blocks_bytes = arena->newest->size_bytes;
     arena->at = 0;
     arena->used_bytes = 0;
+    arena->was_full = false;
+}
+
+struct hd_arena_mark hd_arena_mark(const struct hd_arena *arena) {
+    return (struct hd_arena_mark){.block = arena->newest, .at = arena->at, .used_bytes = arena->used_bytes};
+}
+
+void hd_arena_rewind(struct hd_arena *arena, struct hd_arena_mark mark) {
+    while (arena->newest != mark.block) {
+        struct block *block = arena->newest;
+        arena->newest = block->older;
+        arena->blocks_bytes -= block->size_bytes;
+        block_free(block);
+    }
+    POISON(arena->newest->data + mark.at, arena->newest->size_bytes - mark.at);
+    arena->at = mark.at;
+    arena->used_bytes = mark.used_bytes;
+}
+
+bool hd_arena_was_full(const struct hd_arena *arena) {
+    return arena->was_full;
 }
 
 /* A block twice as large as the last one, or as large as it must be, or what the limit still leaves. */
 static bool add_block(struct hd_arena *arena, size_t need_bytes) {
     size_t left = arena->limit_bytes - arena->blocks_bytes;
-    if (need_bytes > left)
+    if (need_bytes > left) {
+        arena->was_full = true;
         return false;
+    }
     size_t size = arena->newest->size_bytes < BLOCK_GROWTH_MAX_BYTES ? arena->newest->size_bytes * 2 : (size_t)BLOCK_GROWTH_MAX_BYTES;
     if (size < need_bytes)
         size = need_bytes;

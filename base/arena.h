@@ -4,6 +4,7 @@
  * a time. Memory is aligned for any type. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,17 @@ void hd_arena_freep(struct hd_arena **arena);
 
 /* Forgets all allocations and keeps the first block: what makes reuse from request to request free of malloc. */
 void hd_arena_reset(struct hd_arena *arena);
+
+/* Forgets what was allocated since the mark: for work that is done again in memory that must keep what came before it. */
+struct hd_arena_mark {
+    const void *block;
+    size_t at, used_bytes;
+};
+struct hd_arena_mark hd_arena_mark(const struct hd_arena *arena);
+void hd_arena_rewind(struct hd_arena *arena, struct hd_arena_mark mark);
+
+/* Whether an allocation has failed since the last reset because of the limit, and not because memory is out. */
+bool hd_arena_was_full(const struct hd_arena *arena);
 
 /* NULL when the limit is reached or memory is out. size 0 gives a valid pointer. hd_arena_alloc does not clear. */
 void *hd_arena_alloc(struct hd_arena *arena, size_t size_bytes) HD_MUST_CHECK;

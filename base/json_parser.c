@@ -84,7 +84,7 @@ static const char *end_of_run(const char *at, const char *end, uint64_t *high) {
         memcpy(&word, at, sizeof(word));
         word = le64toh(word);
         uint64_t quote = word ^ (ones * '"'), backslash = word ^ (ones * '\\');
-        uint64_t hits = (((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & highs;
+        uint64_t hits = ((word - ones * 0x20) | (quote - ones) | (backslash - ones)) & ~word & highs;
         if (hits != 0) {
             uint64_t below = (hits & -hits) - 1;
             *high |= word & below & highs;
@@ -360,7 +360,7 @@ static int read_value(struct parser *p) {
     char c = peek(p);
     switch (c) {
     case '"': {
-        struct slice text;
+        struct slice text = {NULL, 0};
         int r = read_string(p, p->flags & HD_JSON_ALLOW_NUL, &text);
         return r < 0 ? r : put(p, json_stringn_nocheck(text.text, text.len));
     }

@@ -13,7 +13,8 @@
 #include "base/attributes.h"
 #include "base/error.h"
 
-/* flags: enum hd_json_flags of base/json.h. The tree lies where jansson's allocation functions put it; so does what a failed call gives
- * back. text needs no NUL behind it and may be NULL when len is 0. HD_ERR_MALFORMED with line and column (both from 1, the column in
- * characters), HD_ERR_NO_MEMORY when an allocation fails. Thread-safe. */
+/* flags: enum hd_json_flags of base/json.h. The tree lies where jansson's allocation functions put it, and a failed call gives it back to
+ * them; a text with escapes takes up to len bytes of the heap besides, while it is read. text needs no NUL behind it, and may be NULL when
+ * len is 0. HD_ERR_MALFORMED with line and column (both from 1, the column in characters), HD_ERR_NO_MEMORY when an allocation fails.
+ * Thread-safe. */
 int hd_json_read(const char *text, size_t len, int flags, json_t **ret_root, struct hd_error *err) HD_MUST_CHECK;

@@ -499,11 +499,12 @@ static void write_text(struct hd_buffer *out, const char *text, size_t len, bool
         hd_buffer_add(out, text, len);
         return;
     }
+    static const bool has_entity[256] = {['&'] = true, ['<'] = true, ['>'] = true, ['"'] = true, ['\''] = true};
     size_t written = 0;
     for (size_t i = 0; i < len; i++) {
-        const char *entity = html_entity(text[i]);
-        if (!entity)
+        if (!has_entity[(unsigned char)text[i]])
             continue;
+        const char *entity = html_entity(text[i]);
         hd_buffer_add(out, text + written, i - written);
         hd_buffer_add_str(out, entity);
         written = i + 1;

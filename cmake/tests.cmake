@@ -52,6 +52,10 @@ if(cmocka_FOUND)
   hd_c_tests(unit "${floors_below_app}" adapters/*/*_test.c producer/*_test.c processors/*_test.c)
   hd_c_tests(unit "hd_app;${floors_below_app}" app/*_test.c)
   hd_c_tests(integration "hd_app;${floors_below_app}" tests/*/*_test.c)
+  if(TARGET sim_alloc_test AND HELPDESK_FLAVOR MATCHES "^(asan|tsan)$")
+    # A sanitizer's malloc cannot be replaced; this way our own code's calls of it can.
+    target_link_options(sim_alloc_test PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+  endif()
 endif()
 
 file(GLOB fuzzers RELATIVE ${CMAKE_SOURCE_DIR}/tests/fuzz CONFIGURE_DEPENDS tests/fuzz/*.c)

@@ -32,7 +32,7 @@ struct hd_context {
     int64_t send_timeout_ms;                        /* the longest a transfer takes: an owner older than this is gone */
 };
 
-/* One message on its way through a processor. All memory is the arena's, from the first decision until the last commit. */
+/* One message on its way through a processor. What begin takes from the arena lives until the last commit; what a decision takes, that is made again, the host gives back first. */
 struct hd_work {
     const struct hd_message *message;
     struct hd_arena *arena;

@@ -60,12 +60,12 @@ enum hd_smtp_stage { HD_SMTP_CONNECTION /* greeting, EHLO, STARTTLS, AUTH */, HD
 
 struct hd_transfer_result {
     enum hd_transfer_failure failure;
-    long response_code;     /* the last SMTP or HTTP status; 0 when none came */
+    long response_code;       /* the last SMTP or HTTP status; 0 when none came */
     enum hd_smtp_stage stage; /* SMTP: what the answer is to, or where it went wrong */
-    int64_t retry_after_ms; /* from Retry-After; 0 when none came */
+    int64_t retry_after_ms;   /* from Retry-After; 0 when none came */
     int64_t duration_ms;
-    char detail[200];  /* for people: the server's last line or the transport's error */
-    const char *body;  /* HTTP answer, at most 64 KiB; NULL else. Lives until conclude has returned. */
+    char detail[200]; /* for people: the server's last line or the transport's error */
+    const char *body; /* HTTP answer, at most 64 KiB; NULL else. Lives until conclude has returned. */
     size_t body_bytes;
 };
 

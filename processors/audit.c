@@ -6,6 +6,10 @@ struct hd_id hd_audit_routed_id(const struct hd_event *event) {
     return hd_id_derive(event->accepted_at_ms, (const char *const[]){"event.routed", event->event_id}, 2);
 }
 
+struct hd_id hd_audit_dead_letter_id(const struct hd_dead_letter *letter) {
+    return hd_id_derive(letter->created_at_ms, (const char *const[]){"dead_letter.recorded", letter->dead_letter_id}, 2);
+}
+
 static void append(struct hd_work *work, struct hd_audit *entry, struct hd_buffer *detail, const char *audit_id) {
     entry->audit_id = hd_arena_strdup(work->arena, audit_id);
     entry->detail = detail->failure ? NULL : hd_arena_strndup(work->arena, detail->data, detail->len);
@@ -53,6 +57,5 @@ void hd_audit_dead_letter(struct hd_work *work, const struct hd_dead_letter *let
     hd_json_put_int(&w, "administratorsTold", (int64_t)told);
     hd_json_close_object(&w);
     struct hd_audit entry = {.action = "dead_letter.recorded", .subject = letter->dead_letter_id, .actor = "dlq", .at_ms = now_ms};
-    struct hd_id id = hd_id_derive(letter->created_at_ms, (const char *const[]){"dead_letter.recorded", letter->dead_letter_id}, 2);
-    append(work, &entry, &detail, id.text);
+    append(work, &entry, &detail, hd_audit_dead_letter_id(letter).text);
 }

@@ -57,18 +57,24 @@ static int read_view(const struct hd_context *ctx, struct hd_work *work, const s
 
 /* ---- begin ---- */
 
+/* The message comes again at that time, or earlier when no queue delays for so long: then it is early, and postponed again. */
+static void postpone_until(const struct hd_context *ctx, struct hd_work *work, int64_t at_ms) {
+    int64_t delay_ms = at_ms - ctx->now_ms;
+    hd_postpone(&work->changes, work->message, ctx->now_ms, delay_ms < HD_DELAY_MAX_MS ? delay_ms : HD_DELAY_MAX_MS);
+}
+
 /* A notification that another worker has begun: wait until that worker has either concluded or is surely gone. */
 static bool is_others(const struct hd_context *ctx, struct hd_work *work, const struct hd_notification *n) {
     int64_t free_at_ms = n->updated_at_ms + ctx->send_timeout_ms + TAKE_OVER_MARGIN_MS;
     if (n->status != HD_SENDING || free_at_ms <= ctx->now_ms) return false;
-    hd_postpone(&work->changes, work->message, ctx->now_ms, free_at_ms - ctx->now_ms);
+    postpone_until(ctx, work, free_at_ms);
     return true;
 }
 
 /* The message came before its time (a restart, a redrive while a retry was waiting). */
 static bool is_early(const struct hd_context *ctx, struct hd_work *work, const struct hd_notification *n) {
     if (n->next_attempt_at_ms <= ctx->now_ms) return false;
-    hd_postpone(&work->changes, work->message, ctx->now_ms, n->next_attempt_at_ms - ctx->now_ms);
+    postpone_until(ctx, work, n->next_attempt_at_ms);
     return true;
 }
 
@@ -119,7 +125,8 @@ int hd_delivery_begin(const struct hd_context *ctx, struct hd_work *work, enum h
 }
 
 /* The attempt that was begun and never concluded: it may have reached the person. */
-static void record_interrupted(const struct hd_context *ctx, struct hd_work *work, const struct delivery *delivery) {
+static void record_interrupted(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery) {
+    delivery->interrupted = false;
     hd_append_attempt(&work->changes, &(struct hd_attempt){
                                           .notification_id = delivery->notification->notification_id,
                                           .number = delivery->number - 1,
@@ -217,7 +224,7 @@ static void retry_later(const struct hd_context *ctx, struct hd_work *work, cons
     to->status = HD_PENDING;
     to->next_attempt_at_ms = ctx->now_ms + delay_ms;
     hd_move_notification(&work->changes, delivery->notification, to, HD_MOVE_RETRY);
-    if (!delivery->message_lost) hd_postpone(&work->changes, work->message, ctx->now_ms, delay_ms);
+    if (!delivery->message_lost) postpone_until(ctx, work, to->next_attempt_at_ms);
 }
 
 int hd_delivery_conclude(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery, const struct verdict *verdict,
@@ -240,5 +247,6 @@ int hd_delivery_conclude(const struct hd_context *ctx, struct hd_work *work, str
     } else {
         give_up(ctx, work, delivery, to, verdict);
     }
+    if (delivery->interrupted) record_interrupted(ctx, work, delivery); /* ours ended without a transfer, and so without hand_over */
     return record_attempt(work, delivery, verdict, err);
 }

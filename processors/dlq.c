@@ -40,29 +40,42 @@ static int tell(const struct hd_context *ctx, struct hd_work *work, const struct
     return 0;
 }
 
+/* A second message for the same letter: it was told of before. As in the router, looked at only when there is reason to expect it. */
+static int is_done(const struct hd_context *ctx, struct hd_work *work, const struct hd_dead_letter *letter, bool *ret_done, struct hd_error *err) {
+    const struct hd_audit *entry = NULL;
+    int r = 0;
+    if (work->decisions > 1 || work->message->receive_count > 1)
+        r = ctx->store->ops->audit(ctx->store, work->arena, hd_audit_dead_letter_id(letter).text, &entry, err);
+    *ret_done = entry != NULL;
+    return r;
+}
+
+static int tell_all(const struct hd_context *ctx, struct hd_work *work, const struct hd_dead_letter *letter, struct hd_error *err) {
+    const struct hd_user *admins = NULL;
+    size_t count = 0, told = 0;
+    const char *more = NULL;
+    struct hd_user_filter filter = {.role = HD_ROLE_ADMIN};
+    int r = ctx->store->ops->users(ctx->store, work->arena, &filter, &(struct hd_page){.limit = HD_PAGE_MAX}, &admins, &count, &more, err);
+    for (size_t i = 0; !r && i < count; i++) {
+        bool is_told = false;
+        r = tell(ctx, work, letter, &admins[i], &is_told, err);
+        told += is_told;
+    }
+    if (!r) hd_audit_dead_letter(work, letter, told, ctx->now_ms);
+    return r;
+}
+
 static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_error *err) {
     struct task task = {0};
     const struct hd_dead_letter *letter = NULL;
     int r = hd_task_read(work, &task, err);
     if (!r && task.dead_letter_id) r = ctx->store->ops->dead_letter(ctx->store, work->arena, task.dead_letter_id, &letter, err);
     if (r && r != HD_ERR_MALFORMED) return r;
-    if (letter) {
-        const struct hd_user *admins = NULL;
-        size_t count = 0, told = 0;
-        const char *more = NULL;
-        struct hd_user_filter filter = {.role = HD_ROLE_ADMIN};
-        r = ctx->store->ops->users(ctx->store, work->arena, &filter, &(struct hd_page){.limit = HD_PAGE_MAX}, &admins, &count, &more, err);
-        for (size_t i = 0; !r && i < count; i++) {
-            bool is_told = false;
-            r = tell(ctx, work, letter, &admins[i], &is_told, err);
-            told += is_told;
-        }
-        if (r) return r;
-        hd_audit_dead_letter(work, letter, told, ctx->now_ms);
-    }
-    /* no letter: it was sent again or purged before we came; nothing is left to tell */
-    hd_acknowledge(&work->changes, work->message);
-    return 0;
+    bool done = !letter; /* no letter: it was sent again or purged before we came; nothing is left to tell */
+    r = letter ? is_done(ctx, work, letter, &done, err) : 0;
+    if (!r && !done) r = tell_all(ctx, work, letter, err);
+    if (!r) hd_acknowledge(&work->changes, work->message);
+    return r;
 }
 
 const struct hd_processor hd_dlq_processor = {.name = "dlq", .queue = HD_QUEUE_DLQ, .begin = begin};

@@ -9,7 +9,12 @@
 #include "processors/processors.h"
 #include "processors/task.h"
 
-enum { TARGETS_MAX = 250 /* people whom one event may reach; more is a dead letter, not a silent cut */ };
+enum {
+    TARGETS_MAX = 250, /* people whom one event may reach; more is a dead letter, not a silent cut */
+    CHANGES_BESIDE = 4, /* event, audit entry, mark, acknowledgement */
+    CHANGES_EACH = 2,   /* notification, task */
+    NOTIFICATIONS_MAX = (HD_CHANGES_MAX - CHANGES_BESIDE) / CHANGES_EACH,
+};
 
 struct target {
     const char *user_id;
@@ -223,7 +228,18 @@ static void decide_channel(struct routing *r, const struct target *target, enum 
     decision->notification_id = notification.notification_id;
 }
 
+/* By how many (target, channel) pairs the event would be told. */
+static size_t count_channels(const struct routing *r) {
+    size_t count = 0;
+    for (size_t i = 0; i < r->target_count; i++)
+        for (unsigned channel = 0; channel < HD_CHANNEL_COUNT; channel++) count += (r->targets[i].channels & HD_CHANNEL_BIT(channel)) != 0;
+    return count;
+}
+
 static int decide_channels(struct routing *r, struct hd_error *err) {
+    size_t decisions = count_channels(r);
+    if (decisions > NOTIFICATIONS_MAX)
+        return hd_error_set(err, HD_ERR_LIMIT, "the event would be %zu notifications, and %d are the most that are made at once", decisions, NOTIFICATIONS_MAX);
     r->decisions.items = hd_arena_calloc(r->work->arena, r->target_count * HD_CHANNEL_COUNT + 1, sizeof *r->decisions.items);
     if (!r->decisions.items) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for decisions");
     for (size_t i = 0; i < r->target_count; i++)

@@ -151,6 +151,8 @@ int hd_call_answer(struct hd_call *call, int status, struct hd_error *err) {
         return r;
     call->response->status = status;
     hd_response_header(call->response, "Content-Type", "application/json");
+    if (strcmp(call->route->method, "GET") == 0) /* what people wrote stays in no cache */
+        hd_response_header(call->response, "Cache-Control", "no-store");
     return 0;
 }
 

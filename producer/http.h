@@ -10,7 +10,7 @@
 enum {
     HD_HTTP_BODY_MAX_BYTES = 1024 * 1024,
     HD_HTTP_HEADERS_MAX = 64,
-    HD_HTTP_HEADERS_MAX_BYTES = 16 * 1024,
+    HD_HTTP_HEADERS_MAX_BYTES = 8 * 1024,
     HD_HTTP_URL_MAX_BYTES = 4096,
     HD_HTTP_ANSWER_HEADERS_MAX = 16,
 };
@@ -29,6 +29,8 @@ struct hd_request {
     size_t header_count;
     const char *body; /* NUL-terminated behind body_bytes */
     size_t body_bytes;
+    const char *correlation_id; /* what an earlier decision about this request was given; NULL at the first */
+    const char *traceparent;
     bool private_listener; /* came in by HELPDESK_METRICS_LISTEN: /metrics needs no token */
 };
 

@@ -101,22 +101,14 @@ static int refuse(struct hd_error *err, const char *why) {
     return hd_error_set(err, HD_ERR_UNAUTHENTICATED, "%s", why);
 }
 
-/* The part's bytes, NUL-terminated, in the arena. */
-static int decode_part(const char *text, size_t len, struct hd_arena *arena, char **ret_text, size_t *ret_len, struct hd_error *err) {
+static int parse_part(const char *text, size_t len, struct hd_arena *arena, json_t **ret_root, struct hd_error *err) {
     char *decoded = hd_arena_alloc(arena, len + 1);
+    size_t decoded_len = 0;
     if (!decoded)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a token");
-    size_t decoded_len;
     if (!decode(text, len, (uint8_t *)decoded, &decoded_len))
         return refuse(err, "the token is not base64url");
-    decoded[decoded_len] = '\0';
-    *ret_text = decoded;
-    *ret_len = decoded_len;
-    return 0;
-}
-
-static int parse(const char *text, size_t len, struct hd_arena *arena, json_t **ret_root, struct hd_error *err) {
-    int r = hd_json_parse(arena, text, len, 0, ret_root, err);
+    int r = hd_json_parse(arena, decoded, decoded_len, 0, ret_root, err);
     if (r == HD_ERR_NO_MEMORY)
         return r;
     return r < 0 || !json_is_object(*ret_root) ? refuse(err, "the token is not made of JSON objects") : 0;
@@ -126,11 +118,7 @@ static int check_header(const char *text, size_t len, struct hd_arena *arena, st
     if (len == sizeof(usual_header) - 1 && memcmp(text, usual_header, len) == 0)
         return 0;
     json_t *header = NULL;
-    char *decoded = NULL;
-    size_t decoded_len = 0;
-    int r = decode_part(text, len, arena, &decoded, &decoded_len, err);
-    if (!r)
-        r = parse(decoded, decoded_len, arena, &header, err);
+    int r = parse_part(text, len, arena, &header, err);
     if (r < 0)
         return r;
     const char *algorithm = hd_json_str(header, "alg");
@@ -153,165 +141,64 @@ static int check_signature(const struct hd_jwt_key *key, const char *token, size
     return CRYPTO_memcmp(want, got, sizeof(want)) == 0 ? 0 : refuse(err, "the token's signature is wrong");
 }
 
-/* ---- the payload ----
- *
- * Read twice over: scan takes the plain form that we sign (and most others do), and leaves whatever else there may be to the JSON parser. It looks at what has been
- * signed with our key only, saves 3 µs of 4, and what it takes means the same to both. */
-
-enum text_claim { ISS, AUD, SUB, ROLE, TEXT_CLAIM_COUNT };
-enum date_claim { EXP, NBF, IAT, DATE_CLAIM_COUNT };
-static const char *const text_names[TEXT_CLAIM_COUNT] = {[ISS] = "iss", [AUD] = "aud", [SUB] = "sub", [ROLE] = "role"};
-static const char *const date_names[DATE_CLAIM_COUNT] = {[EXP] = "exp", [NBF] = "nbf", [IAT] = "iat"};
-
-struct payload {
-    const char *texts[TEXT_CLAIM_COUNT]; /* NULL: absent, or no text. AUD is ours if it is one of several */
-    int64_t dates_s[DATE_CLAIM_COUNT];   /* -1: absent */
-};
-
-/* A text of printable ASCII without escapes; *at moves behind it. */
-static bool scan_text(char **at, char **ret_text, size_t *ret_len) {
-    char *c = *at;
-    if (*c++ != '"')
-        return false;
-    *ret_text = c;
-    while (*c >= ' ' && *c <= '~' && *c != '"' && *c != '\\')
-        c++;
-    *ret_len = (size_t)(c - *ret_text);
-    *at = c + 1;
-    return *c == '"';
-}
-
-static bool scan_date(char **at, int64_t *ret_s) {
-    enum { DIGITS_MAX = 11 };
-    char *c = *at;
-    int64_t value = 0;
-    while (*c >= '0' && *c <= '9' && c - *at < DIGITS_MAX)
-        value = value * 10 + (*c++ - '0');
-    bool plain = c > *at && (**at != '0' || c == *at + 1);
-    *at = c;
-    *ret_s = value;
-    return plain;
-}
-
-static int find_name(const char *const *names, int count, const char *name, size_t len) {
-    for (int i = 0; i < count; i++) {
-        if (strncmp(names[i], name, len) == 0 && names[i][len] == '\0')
-            return i;
-    }
-    return -1;
-}
-
-/* One member. False for a name that is not ours or comes again, and for any value of another form. */
-static bool scan_member(char **at, struct payload *payload, char **ends) {
-    char *name, *text;
-    size_t name_len, len;
-    if (!scan_text(at, &name, &name_len) || *(*at)++ != ':')
-        return false;
-    int i = find_name(text_names, TEXT_CLAIM_COUNT, name, name_len);
-    if (i >= 0) {
-        if (payload->texts[i] || !scan_text(at, &text, &len))
-            return false;
-        payload->texts[i] = text;
-        ends[i] = text + len;
-        return true;
-    }
-    i = find_name(date_names, DATE_CLAIM_COUNT, name, name_len);
-    return i >= 0 && payload->dates_s[i] < 0 && scan_date(at, &payload->dates_s[i]);
-}
-
-/* json is NUL-terminated. It is changed only when true is returned. */
-static bool scan(char *json, size_t len, struct payload *ret_payload) {
-    struct payload payload = {.dates_s = {-1, -1, -1}};
-    char *ends[TEXT_CLAIM_COUNT] = {NULL}, *at = json;
-    if (*at++ != '{')
-        return false;
-    do {
-        if (!scan_member(&at, &payload, ends))
-            return false;
-    } while (*at++ == ',');
-    if (at[-1] != '}' || at != json + len)
-        return false;
-    for (int i = 0; i < TEXT_CLAIM_COUNT; i++) {
-        if (ends[i])
-            *ends[i] = '\0';
-    }
-    *ret_payload = payload;
-    return true;
-}
-
-/* A NumericDate (RFC 7519 §2): a number, which may have a fraction. */
-static bool read_date(const json_t *value, int64_t *ret_s) {
+/* A NumericDate (RFC 7519 §2): a number, which may have a fraction. False when it is there and is not one that makes sense. */
+static bool read_date(const json_t *claims, const char *name, int64_t absent, int64_t *ret_s) {
     static const double latest_s = 253402300799.0; /* the end of the year 9999 */
+    const json_t *value = json_object_get(claims, name);
     double number = json_number_value(value);
-    if (!json_is_number(value) || !(number >= 0 && number <= latest_s))
+    if (value && (!json_is_number(value) || !(number >= 0 && number <= latest_s)))
         return false;
-    *ret_s = (int64_t)number;
+    *ret_s = value ? (int64_t)number : absent;
     return true;
 }
 
-static int read_tree(const struct hd_jwt_key *key, const json_t *tree, struct payload *ret_payload, struct hd_error *err) {
-    struct payload payload = {.dates_s = {-1, -1, -1}};
-    for (int i = 0; i < TEXT_CLAIM_COUNT; i++)
-        payload.texts[i] = hd_json_str(tree, text_names[i]);
-    for (int i = 0; i < DATE_CLAIM_COUNT; i++) {
-        const json_t *value = json_object_get(tree, date_names[i]);
-        if (value && !read_date(value, &payload.dates_s[i]))
-            return refuse(err, "the token's exp, nbf or iat is no time");
-    }
-    const json_t *audience = json_object_get(tree, text_names[AUD]);
-    for (size_t i = 0; i < json_array_size(audience); i++) {
-        const char *one = json_string_value(json_array_get(audience, i));
-        if (one && strcmp(one, key->audience) == 0)
-            payload.texts[AUD] = key->audience;
-    }
-    *ret_payload = payload;
-    return 0;
-}
-
-static int read_payload(const struct hd_jwt_key *key, const char *text, size_t len, struct hd_arena *arena, struct payload *ret_payload,
-                        struct hd_error *err) {
-    char *json = NULL;
-    size_t json_len = 0;
-    int r = decode_part(text, len, arena, &json, &json_len, err);
-    if (r < 0)
-        return r;
-    assert(json);
-    if (scan(json, json_len, ret_payload))
-        return 0;
-    json_t *tree = NULL;
-    r = parse(json, json_len, arena, &tree, err);
-    return r ? r : read_tree(key, tree, ret_payload, err);
-}
-
-static int check_times(const struct payload *payload, int64_t now_s, struct hd_error *err) {
-    const int64_t *dates_s = payload->dates_s;
-    if (dates_s[EXP] < 0)
+static int check_times(const json_t *payload, int64_t now_s, int64_t *ret_expires_at_s, struct hd_error *err) {
+    int64_t expires_at_s, not_before_s, issued_at_s;
+    if (!json_object_get(payload, "exp"))
         return refuse(err, "the token has no exp: it would never expire");
-    if (now_s >= dates_s[EXP] + HD_JWT_LEEWAY_S)
+    if (!read_date(payload, "exp", 0, &expires_at_s) || !read_date(payload, "nbf", 0, &not_before_s) ||
+        !read_date(payload, "iat", 0, &issued_at_s))
+        return refuse(err, "the token's exp, nbf or iat is no time");
+    if (now_s >= expires_at_s + HD_JWT_LEEWAY_S)
         return refuse(err, "the token has expired");
-    if (now_s < dates_s[NBF] - HD_JWT_LEEWAY_S)
+    if (now_s < not_before_s - HD_JWT_LEEWAY_S)
         return refuse(err, "the token is not valid yet");
-    if (now_s < dates_s[IAT] - HD_JWT_LEEWAY_S)
+    if (now_s < issued_at_s - HD_JWT_LEEWAY_S)
         return refuse(err, "the token was issued in the future");
+    *ret_expires_at_s = expires_at_s;
     return 0;
 }
 
-static int check_claims(const struct hd_jwt_key *key, const struct payload *payload, int64_t now_ms, struct hd_claims *ret_claims,
-                        struct hd_error *err) {
-    const char *const *texts = payload->texts;
-    int r = check_times(payload, now_ms / 1000, err);
+static bool is_text(const json_t *value, const char *text) {
+    const char *got = json_string_value(value);
+    return got && strcmp(got, text) == 0;
+}
+
+static bool is_for(const json_t *audience, const char *us) {
+    for (size_t i = 0; i < json_array_size(audience); i++) {
+        if (is_text(json_array_get(audience, i), us))
+            return true;
+    }
+    return is_text(audience, us);
+}
+
+static int read_claims(const struct hd_jwt_key *key, const json_t *payload, int64_t now_ms, struct hd_claims *ret_claims,
+                       struct hd_error *err) {
+    struct hd_claims claims = {.subject = hd_json_str(payload, "sub")};
+    int r = check_times(payload, now_ms / 1000, &claims.expires_at_s, err);
     if (r < 0)
         return r;
-    if (!texts[ISS] || strcmp(texts[ISS], key->issuer) != 0)
+    if (!is_text(json_object_get(payload, "iss"), key->issuer))
         return refuse(err, "the token is not from our issuer (iss)");
-    if (!texts[AUD] || strcmp(texts[AUD], key->audience) != 0)
+    if (!is_for(json_object_get(payload, "aud"), key->audience))
         return refuse(err, "the token is not for this API (aud)");
-    if (!texts[SUB] || !hd_id_acceptable(texts[SUB]))
+    if (!claims.subject || !hd_id_acceptable(claims.subject))
         return refuse(err, "the token names no user (sub)");
-    int role = hd_role_from_name(texts[ROLE]);
+    int role = hd_role_from_name(hd_json_str(payload, "role"));
     if (role < 0)
         return refuse(err, "the token has no role that is known here");
-    *ret_claims = (struct hd_claims){.subject = texts[SUB], .role = (enum hd_role)role, .expires_at_s = payload->dates_s[EXP]};
+    claims.role = (enum hd_role)role;
+    *ret_claims = claims;
     return 0;
 }
 
@@ -330,9 +217,9 @@ int hd_jwt_check(const struct hd_jwt_key *key, const char *token, size_t len, in
     r = check_signature(key, token, (size_t)(second_dot - token), len, err);
     if (r < 0)
         return r;
-    struct payload payload = {.dates_s = {0}};
-    r = read_payload(key, first_dot + 1, (size_t)(second_dot - first_dot - 1), arena, &payload, err);
-    return r ? r : check_claims(key, &payload, now_ms, ret_claims, err);
+    json_t *payload = NULL;
+    r = parse_part(first_dot + 1, (size_t)(second_dot - first_dot - 1), arena, &payload, err);
+    return r ? r : read_claims(key, payload, now_ms, ret_claims, err);
 }
 
 /* ---- signing ---- */

@@ -193,8 +193,7 @@ static void a_signature_has_one_text_only(void **state) {
     refused(token, "signature");
 }
 
-/* What the quick way takes and what it leaves to the parser must not differ in what they mean. */
-static void both_ways_of_reading_agree(void **state) {
+static void the_order_and_form_of_the_claims_do_not_matter(void **state) {
     (void)state;
     static const char *const members[] = {"\"iss\":\"helpdesk\"", "\"aud\":\"helpdesk\"", "\"sub\":\"u-10\"",
                                           "\"role\":\"agent\"",   "\"exp\":1790003600",   "\"nbf\":0",
@@ -299,7 +298,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(another_key_or_any_changed_byte_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(malformed_tokens_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_signature_has_one_text_only, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(both_ways_of_reading_agree, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_order_and_form_of_the_claims_do_not_matter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_checked_with_a_leeway, set_up, tear_down),
         cmocka_unit_test_setup_teardown(issuer_audience_subject_and_role_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_arena_is_no_memory_and_no_refusal, set_up, tear_down),

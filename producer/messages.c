@@ -41,17 +41,27 @@ int hd_list_notifications(struct hd_call *call, struct hd_error *err) {
 }
 
 static void write_attempts(struct hd_json_writer *w, const struct hd_attempt *attempts, size_t count) {
-    const char *message = NULL; /* the last that was rendered */
     hd_json_open_array(w, "attemptLog");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         hd_attempt_write(w, NULL, &attempts[i]);
-        message = attempts[i].message ? attempts[i].message : message;
-    }
     hd_json_close_array(w);
-    if (message)
+}
+
+/* What was rendered: the last attempt's that has it; in-app, the inbox item. */
+static void write_message(struct hd_json_writer *w, const struct hd_attempt *attempts, size_t count, const struct hd_inbox_item *item) {
+    const char *message = NULL;
+    for (size_t i = 0; i < count; i++)
+        message = attempts[i].message ? attempts[i].message : message;
+    if (item) {
+        hd_json_open_object(w, "message");
+        hd_json_put_str(w, "title", item->title);
+        hd_json_put_str(w, "body", item->body);
+        hd_json_close_object(w);
+    } else if (message) {
         hd_json_put_raw(w, "message", message, strlen(message));
-    else
+    } else {
         hd_json_put_str(w, "message", NULL);
+    }
 }
 
 int hd_get_notification(struct hd_call *call, struct hd_error *err) {
@@ -66,12 +76,16 @@ int hd_get_notification(struct hd_call *call, struct hd_error *err) {
     const struct hd_attempt *attempts = NULL;
     size_t count = 0;
     r = store->ops->attempts(store, call->arena, notification->notification_id, &attempts, &count, err);
+    const struct hd_inbox_item *item = NULL;
+    if (!r && notification->channel == HD_INAPP)
+        r = store->ops->inbox_item(store, call->arena, notification->notification_id, &item, err);
     if (r < 0)
         return r;
     struct hd_json_writer w = hd_call_write(call);
     hd_json_open_object(&w, NULL);
     hd_notification_put_members(&w, notification);
     write_attempts(&w, attempts, count);
+    write_message(&w, attempts, count, item);
     hd_json_close_object(&w);
     return hd_call_answer(call, 200, err);
 }

@@ -136,13 +136,15 @@ static void a_notification_shows_its_attempts_and_the_last_rendered_message(void
     for (int number = 1; number <= 3; number++) {
         struct hd_notification again = n;
         again.attempts = number;
-        struct hd_attempt attempt = {.notification_id = "n-1",
-                                     .number = number,
-                                     .at_ms = number,
-                                     .outcome = HD_OUTCOME_RETRY,
-                                     .provider = "smtp",
-                                     .duration_ms = 5,
-                                     .message = number == 3 ? NULL : hd_api_printf(api, "{\"subject\":\"%d\"}", number)};
+        struct hd_attempt attempt = {
+            .notification_id = "n-1",
+            .number = number,
+            .at_ms = number,
+            .outcome = HD_OUTCOME_RETRY,
+            .provider = "smtp",
+            .duration_ms = 5,
+            .message =
+                number == 3 ? NULL : hd_api_printf(api, "{\"to\":\"a@b.c\",\"subject\":\"%d\",\"text\":\"\",\"html\":\"\"}", number)};
         struct hd_changeset changes = hd_changeset(api->arena);
         hd_move_notification(&changes, &n, &again, HD_MOVE_RETRY);
         hd_append_attempt(&changes, &attempt);
@@ -243,7 +245,7 @@ static void all_that_match_are_sent_again_a_hundred_at_a_time(void **state) {
     for (int i = 0; i < HD_REDRIVE_MAX + 20; i++)
         dead(hd_api_printf(api, "n-%d", i), false);
     dead_message("d-other", "router", "{}");
-    const char *body = "{\"queue\":\"email\",\"limit\":1000}";
+    const char *body = "{\"queue\":\"email\",\"limit\":100}";
     struct hd_api_answer first = hd_ask(api, .path = "/dead-letters/redrive", .token = admin, .body = body);
     hd_assert_status(first, 200);
     assert_int_equal(json_integer_value(hd_api_at(&first, "redriven")), HD_REDRIVE_MAX);

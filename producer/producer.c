@@ -91,6 +91,11 @@ void hd_producer_free(struct hd_producer *producer) {
 
 /* What came in, if it can be taken, or new; the span is always ours. */
 static int begin_trace(struct hd_call *call, const struct hd_random *random, int64_t now_ms, struct hd_error *err) {
+    if (call->request->correlation_id && call->request->traceparent) {
+        call->correlation_id = call->request->correlation_id;
+        call->traceparent = call->request->traceparent;
+        return 0;
+    }
     uint8_t bytes[24 + 10];
     random->fill(random, bytes, sizeof(bytes));
     char *traceparent = hd_arena_alloc(call->arena, HD_TRACEPARENT_LEN + 1);
@@ -198,6 +203,8 @@ static int read_body(struct hd_call *call, struct hd_error *err) {
         return hd_error_set(err, HD_ERR_MEDIA_TYPE, "The body must be application/json.");
     json_t *body = NULL;
     int r = hd_json_parse(call->arena, request->body, request->body_bytes, 0, &body, err);
+    if (r == HD_ERR_NO_MEMORY && hd_arena_was_full(call->arena))
+        return hd_error_set(err, HD_ERR_TOO_LARGE, "The body holds more values than a request may.");
     if (r < 0)
         return r;
     r = hd_schema_validate(call->producer->schemas[call->route - hd_routes], call->arena, body, call->problems, err);

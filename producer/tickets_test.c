@@ -55,6 +55,7 @@ static void an_opened_ticket_is_answered_and_stored(void **state) {
     struct hd_api_answer read = hd_ask(api, .path = hd_api_printf(api, "/tickets/%s", id), .token = customer("u-10"));
     hd_assert_status(read, 200);
     assert_string_equal(hd_api_header(&read, "ETag"), "\"1\"");
+    assert_string_equal(hd_api_header(&read, "Cache-Control"), "no-store");
     json_t *without_event = json_deep_copy(answer.json);
     json_object_del(without_event, "eventId");
     assert_true(json_equal(read.json, without_event));

@@ -338,7 +338,7 @@ static void add_quoted_line(struct hd_buffer *out, const char *line, size_t len)
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)line[i];
         bool last = i + 1 == len;
-        bool plain = (c >= '!' && c <= '~' && c != '=') || ((c == ' ' || c == '\t') && !last);
+        bool plain = (c >= '!' && c <= '~' && c != '=') || (c == ' ' && !last);
         size_t width = plain ? 1 : 3;
         if (column + width > LINE_MAX_BYTES - (last ? 0 : 1)) {
             hd_buffer_add_str(out, "=\r\n");

@@ -102,10 +102,35 @@ static const struct {
     {ANY, 5, ANY, ANY, HD_OUTCOME_PERMANENT},
 };
 
+/* ".1": at most three digits behind the dot; NULL when there is no such thing. */
+static const char *read_number(const char *text, int *ret_number) {
+    if (*text != '.' || text[1] < '0' || text[1] > '9')
+        return NULL;
+    int number = 0, digits = 0;
+    for (text++; *text >= '0' && *text <= '9'; text++) {
+        number = number * 10 + (*text - '0');
+        if (++digits > 3)
+            return NULL;
+    }
+    *ret_number = number;
+    return text;
+}
+
+/* The enhanced code (RFC 3463) of "550 5.1.1 no such user"; leaves NONE when there is none. */
+static void read_enhanced(const char *text, int *ret_subject, int *ret_detail) {
+    int subject, detail;
+    bool begins = strnlen(text, 5) == 5 && text[3] == ' ' && text[4] == text[0];
+    const char *at = begins ? read_number(text + 5, &subject) : NULL;
+    at = at ? read_number(at, &detail) : NULL;
+    if (!at || (*at != ' ' && *at != '\0'))
+        return;
+    *ret_subject = subject;
+    *ret_detail = detail;
+}
+
 static enum hd_outcome_kind judge_answer(const struct hd_transfer_result *result) {
-    int code = 0, class = 0, subject = NONE, detail = NONE;
-    if (sscanf(result->detail, "%3d %1d.%3d.%3d", &code, &class, &subject, &detail) < 4 || class != (int)result->response_code / 100)
-        subject = detail = NONE; /* NOLINT(cert-err34-c): width-limited */
+    int subject = NONE, detail = NONE;
+    read_enhanced(result->detail, &subject, &detail);
     for (size_t i = 0; i < HD_ARRAY_LEN(answers); i++) {
         bool stage_fits = answers[i].stage == ANY || answers[i].stage == (int)result->stage;
         long shown = answers[i].code < 10 ? result->response_code / 100 : result->response_code;

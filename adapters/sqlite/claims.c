@@ -1,9 +1,7 @@
 #include "adapters/sqlite/claims.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/clock.h"
@@ -23,6 +21,7 @@ struct claims {
     size_t capacity; /* a power of two */
     size_t count;
     uint64_t last_token;
+    uint64_t drops;
     int64_t earliest_ms[HD_QUEUE_COUNT]; /* no claim of the queue runs out before; may be too early, never too late */
 };
 
@@ -51,8 +50,23 @@ void hd_claims_free(struct claims *claims) {
     free(claims);
 }
 
+static char *write_number(char *at, uint64_t number, char end) {
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0) *at++ = digits[--count];
+    *at++ = end;
+    return at;
+}
+
 void hd_receipt_write(const struct receipt *receipt, char ret_text[RECEIPT_TEXT_BYTES]) {
-    (void)snprintf(ret_text, RECEIPT_TEXT_BYTES, "%d:%" PRId64 ":%" PRId64 ":%" PRIu64, receipt->lane, receipt->due, receipt->seq, receipt->token);
+    char *at = write_number(ret_text, (uint64_t)receipt->lane, ':');
+    at = write_number(at, (uint64_t)receipt->due, ':');
+    at = write_number(at, (uint64_t)receipt->seq, ':');
+    (void)write_number(at, receipt->token, '\0');
 }
 
 /* One number and the character behind it. */
@@ -169,7 +183,29 @@ void hd_claims_untake(struct claims *claims, int64_t seq, uint64_t token, int64_
 void hd_claims_drop(struct claims *claims, int64_t seq, uint64_t token) {
     pthread_mutex_lock(&claims->lock);
     struct claim *slot = slot_of(claims, seq);
-    if (slot->seq == seq && slot->token == token) erase(claims, slot);
+    if (slot->seq == seq && slot->token == token) {
+        erase(claims, slot);
+        claims->drops++;
+    }
+    pthread_mutex_unlock(&claims->lock);
+}
+
+uint64_t hd_claims_drops(struct claims *claims) {
+    pthread_mutex_lock(&claims->lock);
+    uint64_t drops = claims->drops;
+    pthread_mutex_unlock(&claims->lock);
+    return drops;
+}
+
+void hd_claims_forget_run_out(struct claims *claims, enum hd_queue_name queue, int64_t now_ms) {
+    pthread_mutex_lock(&claims->lock);
+    for (size_t i = 0; i < claims->capacity; i++) {
+        /* erasing may move another claim into the slot: look at it again */
+        while (claims->slots[i].seq != 0 && claims->slots[i].queue == queue && claims->slots[i].visible_at_ms <= now_ms) {
+            erase(claims, &claims->slots[i]);
+            claims->drops++;
+        }
+    }
     pthread_mutex_unlock(&claims->lock);
 }
 

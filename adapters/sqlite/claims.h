@@ -33,5 +33,10 @@ bool hd_claims_extend(struct claims *claims, int64_t seq, uint64_t token, int64_
 void hd_claims_untake(struct claims *claims, int64_t seq, uint64_t token, int64_t now_ms);
 void hd_claims_drop(struct claims *claims, int64_t seq, uint64_t token); /* acknowledged or postponed */
 
+/* How many claims were dropped so far: whether any was since then. */
+uint64_t hd_claims_drops(struct claims *claims);
+/* Drops every claim of the queue that has run out: their messages are gone (a commit that was taken for failed, and was not). */
+void hd_claims_forget_run_out(struct claims *claims, enum hd_queue_name queue, int64_t now_ms);
+
 /* In flight (not run out) in this queue, how many have run out, and when the next one does (INT64_MAX: none). Any may be NULL. */
 void hd_claims_look(struct claims *claims, enum hd_queue_name queue, int64_t now_ms, int64_t *ret_in_flight, int64_t *ret_run_out, int64_t *ret_next_ms);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "adapters/sqlite/behind.h"
+#include "adapters/sqlite/compress.h"
 #include "adapters/sqlite/lanes.h"
 #include "adapters/sqlite/store.h"
 #include "base/json.h"
@@ -124,7 +125,7 @@ static int64_t row_of_notification(const struct committing *c, const char *notif
 enum { ATTEMPTS_PER_NOTIFICATION = 65536 };
 
 static int64_t attempt_id(int64_t notification_row, int number) {
-    return notification_row * ATTEMPTS_PER_NOTIFICATION + number;
+    return (int64_t)((uint64_t)notification_row * ATTEMPTS_PER_NOTIFICATION + (uint64_t)number);
 }
 
 /* An attempt of a notification that is moved: the number must be free. Of one that is put by the same changeset, there is none yet. */
@@ -152,7 +153,8 @@ static int check_read(struct committing *c, const struct hd_change *change, int6
     struct hd_arena *arena = c->set->arena;
     struct row found = {.statement = query, .arena = arena};
     const char *owner = query ? hd_row_id(&found, 1) : NULL;
-    if (found.oom) return hd_error_set(c->err, HD_ERR_NO_MEMORY, "no memory for a commit");
+    r = hd_row_check(&found, c->err);
+    if (r) return r;
     c->conflict = !owner || strcmp(owner, change->read.user_id) != 0;
     if (!c->conflict && sqlite3_column_int64(query, 2) == 0) *row = sqlite3_column_int64(query, 0);
     return 0;
@@ -289,10 +291,13 @@ static int apply_attempt(struct committing *c, const struct hd_change *change, i
     int64_t of = row_of_notification(c, a->notification_id);
     if (of == 0) return hd_error_set(c->err, HD_ERR_INTERNAL, "an attempt came without its notification");
     sqlite3_stmt *put = NULL;
-    int r = hd_db_statement(&c->view->connection, STATEMENT_ATTEMPT_INSERT, &put, c->err);
+    const void *message = NULL;
+    size_t message_bytes = 0;
+    int r = a->message ? hd_compress(a->message, c->set->arena, &message, &message_bytes, c->err) : 0;
+    if (!r) r = hd_db_statement(&c->view->connection, STATEMENT_ATTEMPT_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "iiittit", attempt_id(of, a->number), a->at_ms, (int64_t)a->outcome, a->provider, a->detail,
-                 a->duration_ms, a->message);
+        r = hd_db_bind(&c->view->connection, put, c->err, "iiittib", attempt_id(of, a->number), a->at_ms, (int64_t)a->outcome, a->provider, a->detail,
+                       a->duration_ms, message, message_bytes);
     return r ? r : write_row(c, put);
 }
 
@@ -309,13 +314,12 @@ static int apply_inbox_item(struct committing *c, const struct hd_change *change
 
 static int apply_read(struct committing *c, const struct hd_change *change, int64_t *row) {
     if (*row == 0) return 0;
-    sqlite3_stmt *read = NULL, *unread = NULL;
-    int r = hd_db_statement(&c->view->connection, STATEMENT_INBOX_READ, &read, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, read, c->err, "ii", *row, change->read.at_ms);
+    struct connection *connection = &c->view->connection;
+    sqlite3_stmt *read = NULL;
+    int r = hd_db_statement(connection, STATEMENT_INBOX_READ, &read, c->err);
+    if (!r) r = hd_db_bind(connection, read, c->err, "ii", *row, change->read.at_ms);
     if (!r) r = write_row(c, read);
-    if (!r) r = hd_db_statement(&c->view->connection, STATEMENT_BEHIND_DELETE, &unread, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, unread, c->err, "idi", (int64_t)BEHIND_INBOX_UNREAD, change->read.user_id, *row);
-    return r ? r : write_row(c, unread);
+    return r ? r : hd_behind_read(c->view->behind, connection, change->read.user_id, *row, c->err);
 }
 
 static int apply_dead_letter(struct committing *c, const struct hd_change *change, int64_t *row) {
@@ -347,6 +351,14 @@ static int apply_audit(struct committing *c, const struct hd_change *change, int
     return r ? r : write_row(c, put);
 }
 
+/* Answers are kept for HD_SQLITE_ANSWERS_MS. Each new one takes up to two old ones with it, so that they never gather, and no commit waits for a sweep. */
+static int forget_old_answers(struct committing *c, int64_t now_ms) {
+    sqlite3_stmt *forget = NULL;
+    int r = hd_db_statement(&c->view->connection, STATEMENT_ANSWER_FORGET_OLD, &forget, c->err);
+    if (!r) r = hd_db_bind(&c->view->connection, forget, c->err, "i", now_ms - HD_SQLITE_ANSWERS_MS);
+    return r ? r : write_row(c, forget);
+}
+
 static int apply_answer(struct committing *c, const struct hd_change *change, int64_t *row) {
     (void)row;
     const struct hd_answer *a = change->answer;
@@ -354,8 +366,9 @@ static int apply_answer(struct committing *c, const struct hd_change *change, in
     int r = hd_db_statement(&c->view->connection, STATEMENT_ANSWER_INSERT, &put, c->err);
     if (!r)
         r = hd_db_bind(&c->view->connection, put, c->err, "ttittti", a->key, a->body_hash, (int64_t)a->http_status, a->location, a->etag, a->body,
-                 a->created_at_ms);
-    return r ? r : write_row(c, put);
+                       a->created_at_ms);
+    if (!r) r = write_row(c, put);
+    return r ? r : forget_old_answers(c, a->created_at_ms);
 }
 
 /* Message seqs are microseconds, so that they grow over restarts and processes; and each is larger than the last. */
@@ -498,7 +511,8 @@ static int look_at_others(struct sqlite_store *view, struct hd_error *err) {
     if (r || now == view->data_version) return r;
     r = hd_db_statement(&view->connection, STATEMENT_MESSAGES_LAST_SEQ, &last, err);
     if (!r) r = hd_db_step(&view->connection, last, &row, err);
-    int64_t seq = !r && row ? sqlite3_column_int64(last, 0) : 0;
+    int64_t seq = 0;
+    if (!r && row) r = hd_db_seq(last, 0, &seq, err);
     hd_db_done(&last);
     if (r) return r;
     if (seq > view->last_message_seq) view->last_message_seq = seq;
@@ -525,23 +539,25 @@ static int transaction(struct sqlite_store *view, const struct hd_changeset *con
         r = commit_set(&c, &results[i]);
         if (r == HD_ERR_CONFLICT) *ret_culprit = i;
     }
-    if (!r) r = hd_behind_advance(&view->connection, &view->index, err);
+    if (!r) r = hd_behind_advance(view->behind, &view->connection, count, err);
     if (!r) r = simple(view, STATEMENT_COMMIT, err);
-    if (r && !sqlite3_get_autocommit(view->connection.db)) (void)sqlite3_exec(view->connection.db, "ROLLBACK", NULL, NULL, NULL);
+    if (r) hd_db_rollback(&view->connection);
+    if (r) hd_behind_restart(view->behind);
     return r;
 }
 
 /* All conditions looked at, a write can only fail in a changeset that changes one thing twice: a mistake of ours, which is left out, and harms nobody else. */
 static int transaction_again(struct sqlite_store *view, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *results,
                              struct hd_error *err) {
-    size_t culprit = 0;
+    size_t culprit = count;
     int r = transaction(view, sets, count, true, results, &culprit, err);
-    while (r == HD_ERR_CONFLICT) {
+    while (r == HD_ERR_CONFLICT && culprit < count) {
         view->left_out[culprit] = true;
         results[culprit].code = HD_ERR_CONFLICT;
+        culprit = count;
         r = transaction(view, sets, count, true, results, &culprit, err);
     }
-    return r;
+    return r == HD_ERR_CONFLICT ? hd_error_set(err, HD_ERR_INTERNAL, "the write-behind index contradicts itself") : r;
 }
 
 /* The log starts again from its beginning only when all of it has been moved to the database; under load, background checkpoints alone never get there. */
@@ -550,15 +566,24 @@ static void help_checkpoint(struct sqlite_store *view) {
         (void)sqlite3_wal_checkpoint_v2(view->connection.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
+/* Only a view that commits needs the index's memory, and a cache that lasts from transaction to transaction. */
+static int become_writer(struct sqlite_store *view, struct hd_error *err) {
+    view->behind = hd_behind_new();
+    if (!view->behind) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the index");
+    return hd_db_exec(view->connection.db, "PRAGMA cache_size = -8000", err);
+}
+
 int hd_store_commit(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results,
                  struct hd_error *err) {
     assert(count <= HD_COMMIT_MAX);
     struct sqlite_store *view = (struct sqlite_store *)store;
+    int r = view->behind ? 0 : become_writer(view, err);
+    if (r) return r;
     memset(view->left_out, 0, count);
     for (size_t i = 0; i < count; i++) ret_results[i] = (struct hd_commit_result){0};
     help_checkpoint(view);
     size_t culprit = 0;
-    int r = transaction(view, sets, count, false, ret_results, &culprit, err);
+    r = transaction(view, sets, count, false, ret_results, &culprit, err);
     if (r == HD_ERR_CONFLICT) r = transaction_again(view, sets, count, ret_results, err);
     for (size_t i = 0; !r && i < view->concluded_count; i++)
         hd_claims_drop(view->database->claims, view->concluded[i].seq, view->concluded[i].token);

@@ -2,12 +2,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "adapters/sqlite/claims.h"
 #include "base/id.h"
 
 static const char *const sql_of[STATEMENT_COUNT] = {
@@ -36,8 +31,9 @@ static enum hd_code code_of(int rc) {
         case SQLITE_PERM:
         case SQLITE_PROTOCOL:
             return HD_ERR_UNAVAILABLE;
-        case SQLITE_CONSTRAINT:
-            return HD_ERR_CONFLICT;
+        case SQLITE_CONSTRAINT: /* a key that is taken; anything else is a fault of ours */
+            return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID ? HD_ERR_CONFLICT
+                                                                                                                       : HD_ERR_INTERNAL;
         default:
             return HD_ERR_INTERNAL;
     }
@@ -45,12 +41,17 @@ static enum hd_code code_of(int rc) {
 
 int hd_db_error(sqlite3 *db, int rc, struct hd_error *err) {
     int extended = db ? sqlite3_extended_errcode(db) : rc;
-    return hd_error_set(err, code_of(rc), "database: %s (%d)", db ? sqlite3_errmsg(db) : sqlite3_errstr(rc), extended);
+    return hd_error_set(err, code_of(extended), "database: %s (%d)", db ? sqlite3_errmsg(db) : sqlite3_errstr(rc), extended);
+}
+
+int hd_db_schema_error(sqlite3 *db, int rc, struct hd_error *err) {
+    if ((rc & 0xff) == SQLITE_ERROR) return hd_error_set(err, HD_ERR_CORRUPT, "database: %s", sqlite3_errmsg(db));
+    return hd_db_error(db, rc, err);
 }
 
 int hd_db_exec(sqlite3 *db, const char *sql, struct hd_error *err) {
     int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : hd_db_error(db, rc, err);
+    return rc == SQLITE_OK ? 0 : hd_db_schema_error(db, rc, err);
 }
 
 /* ---- connections ---- */
@@ -75,10 +76,10 @@ int hd_db_open(const struct hd_sqlite *database, bool create, struct connection 
     }
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, database->busy_ms);
-    /* WAL does not last without FULL; the log is emptied by our own checkpoints, off the writer's way. Caches are small: readers drop theirs at every
+    /* The file is in WAL mode (hd_db_migrate). WAL does not last without FULL; the log is emptied by our own checkpoints, off the writer's way. Caches are small: readers drop theirs at every
      * commit anyway, and the kernel holds the file. */
-    static const char *const pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-                                       "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
+    static const char *const pragmas = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+                                       "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1000;"
                                        "PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 67108864;";
     int r = hd_db_exec(db, pragmas, err);
     if (r) {
@@ -102,10 +103,25 @@ int hd_db_statement(struct connection *connection, enum statement which, sqlite3
     sqlite3_stmt **slot = &connection->statements[which];
     if (!*slot) {
         int rc = sqlite3_prepare_v3(connection->db, sql_of[which], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
-        if (rc != SQLITE_OK) return hd_db_error(connection->db, rc, err);
+        if (rc != SQLITE_OK) return hd_db_schema_error(connection->db, rc, err);
     }
     *ret = *slot;
     return 0;
+}
+
+int hd_db_prepare_transactions(struct connection *connection, struct hd_error *err) {
+    static const enum statement needed[] = {STATEMENT_BEGIN_READ, STATEMENT_BEGIN_WRITE, STATEMENT_COMMIT, STATEMENT_ROLLBACK};
+    int r = 0;
+    sqlite3_stmt *prepared = NULL;
+    for (size_t i = 0; !r && i < HD_ARRAY_LEN(needed); i++) r = hd_db_statement(connection, needed[i], &prepared, err);
+    return r;
+}
+
+void hd_db_rollback(struct connection *connection) {
+    sqlite3_stmt *rollback = NULL;
+    if (sqlite3_get_autocommit(connection->db) || hd_db_statement(connection, STATEMENT_ROLLBACK, &rollback, NULL)) return;
+    (void)sqlite3_step(rollback);
+    (void)sqlite3_reset(rollback);
 }
 
 void hd_db_done(sqlite3_stmt **statement) {
@@ -131,6 +147,9 @@ int hd_db_bind(struct connection *connection, sqlite3_stmt *statement, struct hd
             rc = value < 0 ? sqlite3_bind_null(statement, i) : sqlite3_bind_int(statement, i, value);
         } else if (*types == 'd') {
             rc = bind_id(connection, statement, i, va_arg(args, const char *));
+        } else if (*types == 'b') {
+            const void *data = va_arg(args, const void *);
+            rc = sqlite3_bind_blob64(statement, i, data, va_arg(args, size_t), SQLITE_STATIC);
         } else {
             assert(*types == 't');
             rc = sqlite3_bind_text(statement, i, va_arg(args, const char *), -1, SQLITE_STATIC);
@@ -156,21 +175,31 @@ int hd_db_run(struct connection *connection, sqlite3_stmt *statement, struct hd_
 
 /* ---- rows ---- */
 
+int hd_db_seq(sqlite3_stmt *row, int column, int64_t *ret_seq, struct hd_error *err) {
+    int64_t seq = sqlite3_column_int64(row, column);
+    if (seq < 0 || seq > INT64_MAX / 4) return hd_error_set(err, HD_ERR_CORRUPT, "database: a row has no possible number");
+    *ret_seq = seq;
+    return 0;
+}
+
 const char *hd_row_text(struct row *row, int column) {
     if (sqlite3_column_type(row->statement, column) == SQLITE_NULL) return NULL;
     const char *text = (const char *)sqlite3_column_text(row->statement, column);
     int len = sqlite3_column_bytes(row->statement, column);
     char *copy = text ? hd_arena_strndup(row->arena, text, (size_t)len) : NULL;
-    if (!copy) row->oom = true;
+    if (!copy) row->failure = HD_ERR_NO_MEMORY;
     return copy;
 }
 
 const char *hd_row_id(struct row *row, int column) {
     if (sqlite3_column_type(row->statement, column) != SQLITE_BLOB) return hd_row_text(row, column);
-    assert(sqlite3_column_bytes(row->statement, column) == HD_ID_BYTES);
+    if (sqlite3_column_bytes(row->statement, column) != HD_ID_BYTES) {
+        row->failure = HD_ERR_CORRUPT;
+        return NULL;
+    }
     struct hd_id id = hd_id_from_bytes(sqlite3_column_blob(row->statement, column));
     char *copy = hd_arena_strndup(row->arena, id.text, HD_ID_TEXT_LEN);
-    if (!copy) row->oom = true;
+    if (!copy) row->failure = HD_ERR_NO_MEMORY;
     return copy;
 }
 
@@ -178,87 +207,19 @@ int64_t hd_row_int(const struct row *row, int column) {
     return sqlite3_column_int64(row->statement, column);
 }
 
-/* ---- the database ---- */
-
-static int open_checked(struct hd_sqlite *database, const struct hd_sqlite_options *options, struct hd_error *err) {
-    int r = hd_db_open(database, !options->must_exist, &database->checkpointer, err);
-    if (r) return r;
-    r = hd_db_migrate(database->checkpointer.db, err);
-    return r ? hd_error_context(err, "%s", database->path) : 0;
-}
-
-int hd_sqlite_open(const struct hd_sqlite_options *options, struct hd_sqlite **ret_database, struct hd_error *err) {
-    struct hd_sqlite *database = calloc(1, sizeof *database);
-    if (!database) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the database");
-    database->path = strdup(options->path);
-    database->vfs = options->vfs ? strdup(options->vfs) : NULL;
-    database->busy_ms = options->busy_ms ? options->busy_ms : HD_SQLITE_BUSY_MS;
-    database->claims = hd_claims_new();
-    int r = 0;
-    if (!database->path || (options->vfs && !database->vfs) || !database->claims) {
-        r = hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the database");
-    } else {
-        r = open_checked(database, options, err);
-    }
-    if (r) {
-        hd_sqlite_close(database);
-        return r;
-    }
-    *ret_database = database;
+int hd_row_enum(struct row *row, int column, int count) {
+    int64_t value = hd_row_int(row, column);
+    if (value >= 0 && value < count) return (int)value;
+    row->failure = HD_ERR_CORRUPT;
     return 0;
 }
 
-void hd_sqlite_close(struct hd_sqlite *database) {
-    if (!database) return;
-    hd_db_close(&database->checkpointer);
-    hd_claims_free(database->claims);
-    free(database->vfs);
-    free(database->path);
-    free(database);
+const char *hd_row_there(struct row *row, const char *text_or_id) {
+    if (!text_or_id && row->failure == 0) row->failure = HD_ERR_CORRUPT;
+    return text_or_id;
 }
 
-int hd_sqlite_wal_pages(const struct hd_sqlite *database) {
-    return atomic_load_explicit(&database->wal_pages, memory_order_relaxed);
-}
-
-int hd_sqlite_checkpoint(struct hd_sqlite *database, struct hd_error *err) {
-    sqlite3 *db = database->checkpointer.db;
-    int rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    return rc == SQLITE_OK || rc == SQLITE_BUSY ? 0 : hd_db_error(db, rc, err);
-}
-
-int hd_sqlite_verify(struct hd_sqlite *database, struct hd_error *err) {
-    struct connection connection = {0};
-    int r = hd_db_open(database, false, &connection, err);
-    if (r) return r;
-    sqlite3_stmt *check = NULL;
-    int rc = sqlite3_prepare_v2(connection.db, "PRAGMA integrity_check(1)", -1, &check, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_step(check);
-    if (rc != SQLITE_ROW) {
-        r = hd_db_error(connection.db, rc, err);
-    } else {
-        const char *verdict = (const char *)sqlite3_column_text(check, 0);
-        if (!verdict || strcmp(verdict, "ok") != 0) r = hd_error_set(err, HD_ERR_CORRUPT, "%s", verdict ? verdict : "unreadable");
-    }
-    sqlite3_finalize(check);
-    hd_db_close(&connection);
-    return r;
-}
-
-int hd_sqlite_backup(struct hd_sqlite *database, const char *path, struct hd_error *err) {
-    if (access(path, F_OK) == 0) return hd_error_set(err, HD_ERR_CONFLICT, "%s exists already; a backup overwrites nothing", path);
-    struct connection connection = {0};
-    int r = hd_db_open(database, false, &connection, err);
-    if (r) return r;
-    sqlite3_stmt *copy = NULL;
-    int rc = sqlite3_prepare_v2(connection.db, "VACUUM INTO ?1", -1, &copy, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_bind_text(copy, 1, path, -1, SQLITE_STATIC);
-    if (rc == SQLITE_OK) rc = sqlite3_step(copy);
-    if (rc != SQLITE_DONE) {
-        r = hd_db_error(connection.db, rc, err);
-        (void)unlink(path);
-    }
-    sqlite3_finalize(copy);
-    hd_db_close(&connection);
-    return r;
+int hd_row_check(const struct row *row, struct hd_error *err) {
+    if (row->failure == HD_ERR_CORRUPT) return hd_error_set(err, HD_ERR_CORRUPT, "database: a row holds what was never written there");
+    return row->failure ? hd_error_set(err, row->failure, "no memory for what was read") : 0;
 }

@@ -42,7 +42,7 @@ static const char *const steps[] = {
 
     /* id: the notification's seq · 65,536 + the attempt's number */
     "CREATE TABLE attempts (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, outcome INTEGER NOT NULL, provider TEXT, detail TEXT,"
-    " duration_ms INTEGER NOT NULL, message TEXT);"
+    " duration_ms INTEGER NOT NULL, message BLOB);" /* message: compress.h */
 
     "CREATE TABLE inbox (seq INTEGER PRIMARY KEY, notification_id NOT NULL, user_id NOT NULL, event TEXT NOT NULL, ticket_id,"
     " title TEXT NOT NULL, body TEXT NOT NULL, created_at INTEGER NOT NULL, read_at INTEGER NOT NULL);"
@@ -57,8 +57,9 @@ static const char *const steps[] = {
     "CREATE TABLE audit (audit_id NOT NULL PRIMARY KEY, action TEXT NOT NULL, subject, actor, detail TEXT, correlation_id TEXT,"
     " at INTEGER NOT NULL) WITHOUT ROWID;"
 
-    "CREATE TABLE answers (key TEXT NOT NULL PRIMARY KEY, body_hash TEXT NOT NULL, http_status INTEGER NOT NULL, location TEXT, etag TEXT,"
-    " body TEXT NOT NULL, created_at INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE answers (seq INTEGER PRIMARY KEY, key TEXT NOT NULL, body_hash TEXT NOT NULL, http_status INTEGER NOT NULL, location TEXT,"
+    " etag TEXT, body TEXT NOT NULL, created_at INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX answers_key ON answers (key);"
 
     /* lane: 0 urgent, 1 normal (due is 0); 2 and 3: the same, delayed until due */
     "CREATE TABLE messages (queue INTEGER NOT NULL, lane INTEGER NOT NULL, due INTEGER NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL,"
@@ -79,7 +80,7 @@ static int pragma_int(sqlite3 *db, const char *sql, int *ret, struct hd_error *e
     if (rc == SQLITE_ROW) {
         *ret = sqlite3_column_int(query, 0);
     } else {
-        r = hd_db_error(db, rc, err);
+        r = hd_db_schema_error(db, rc, err);
     }
     sqlite3_finalize(query);
     return r;
@@ -114,6 +115,7 @@ int hd_db_migrate(sqlite3 *db, struct hd_error *err) {
     int version = 0;
     int r = pragma_int(db, "PRAGMA user_version", &version, err);
     if (!r) r = check_owner(db, version, err);
+    if (!r) r = hd_db_exec(db, "PRAGMA journal_mode = WAL", err); /* kept in the file: only now that it is known to be ours */
     if (r || version == NEWEST) return r;
     r = hd_db_exec(db, "BEGIN IMMEDIATE", err);
     if (r) return r;

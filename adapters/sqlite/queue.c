@@ -17,7 +17,7 @@ struct sqlite_queue {
     struct hd_sqlite *database;
     struct connection connection;
     struct cursor cursors[HD_QUEUE_COUNT][LANE_COUNT];
-    unsigned receives;
+    unsigned receives[HD_QUEUE_COUNT];
 };
 
 enum { RESTART_EVERY = 64 /* receives */ };
@@ -34,27 +34,42 @@ struct receiving {
     int64_t next_due_ms;
 };
 
-static bool still_there(struct receiving *r, int lane, const struct cursor *at, struct hd_error *err) {
+static bool still_there(struct receiving *r, const struct receipt *receipt) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     struct connection *connection = &r->view->connection;
     bool row = false;
-    return hd_db_statement(connection, STATEMENT_MESSAGE_THERE, &query, err) == 0 &&
-           hd_db_bind(connection, query, err, "iiii", (int64_t)r->queue, (int64_t)lane, at->due, at->seq) == 0 &&
-           hd_db_step(connection, query, &row, err) == 0 && row;
+    int rc = hd_db_statement(connection, STATEMENT_MESSAGE_THERE, &query, NULL);
+    if (!rc) rc = hd_db_bind(connection, query, NULL, "iiii", (int64_t)r->queue, (int64_t)receipt->lane, receipt->due, receipt->seq);
+    if (!rc) rc = hd_db_step(connection, query, &row, NULL);
+    return rc != 0 || row; /* in doubt it is there: a second delivery finds its work done */
 }
 
-/* Takes the message of the row that the query stands on, if nobody has it. seen_before: its row may be gone since the query's moment. */
-static int take(struct receiving *r, int lane, sqlite3_stmt *query, bool seen_before, struct hd_error *err) {
+/* While rows were read, others may have acknowledged messages and dropped their claims: a row of the query's moment may be gone, and look free. The query is over
+ * by now, so that this one sees the present. */
+static void leave_out_gone(struct receiving *r, size_t first) {
+    size_t kept = first;
+    for (size_t i = first; i < r->count; i++) {
+        struct receipt receipt;
+        bool readable = hd_receipt_read(r->messages[i].receipt, &receipt);
+        assert(readable);
+        if (!readable || still_there(r, &receipt)) {
+            r->messages[kept++] = r->messages[i];
+        } else {
+            hd_claims_drop(r->view->database->claims, receipt.seq, receipt.token);
+        }
+    }
+    r->count = kept;
+}
+
+/* Takes the message of the row that the query stands on, if nobody has it. */
+static int take(struct receiving *r, int lane, sqlite3_stmt *query, struct hd_error *err) {
     struct row row = {.statement = query, .arena = r->arena};
     struct cursor at = {.due = hd_row_int(&row, 0), .seq = hd_row_int(&row, 1)};
     struct receipt receipt = {.lane = lane, .due = at.due, .seq = at.seq};
     int count = 0;
+    if (at.seq <= 0) return hd_error_set(err, HD_ERR_CORRUPT, "database: a message has no number");
     if (!hd_claims_take(r->view->database->claims, r->queue, at.seq, r->now_ms, r->visible_at_ms, (int)hd_row_int(&row, 3), &receipt.token, &count))
         return 0;
-    if (seen_before && !still_there(r, lane, &at, NULL)) {
-        hd_claims_drop(r->view->database->claims, at.seq, receipt.token);
-        return 0;
-    }
     char text[RECEIPT_TEXT_BYTES];
     hd_receipt_write(&receipt, text);
     struct hd_message message = {
@@ -73,7 +88,7 @@ static int take(struct receiving *r, int lane, sqlite3_stmt *query, bool seen_be
     return 0;
 }
 
-static int read_lane(struct receiving *r, int lane, struct cursor *cursor, bool seen_before, struct hd_error *err) {
+static int read_rows(struct receiving *r, int lane, struct cursor *cursor, struct hd_error *err) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     struct connection *connection = &r->view->connection;
     int rc = hd_db_statement(connection, STATEMENT_MESSAGES_FROM, &query, err);
@@ -88,28 +103,40 @@ static int read_lane(struct receiving *r, int lane, struct cursor *cursor, bool 
             break;
         }
         *cursor = (struct cursor){.due = due, .seq = sqlite3_column_int64(query, 1)};
-        rc = take(r, lane, query, seen_before, err);
+        rc = take(r, lane, query, err);
     }
+    return rc;
+}
+
+static int read_lane(struct receiving *r, int lane, struct cursor *cursor, struct hd_error *err) {
+    struct claims *claims = r->view->database->claims;
+    size_t first = r->count;
+    uint64_t drops = hd_claims_drops(claims);
+    int rc = read_rows(r, lane, cursor, err);
+    if (!rc && r->count > first && hd_claims_drops(claims) != drops) leave_out_gone(r, first);
     return rc;
 }
 
 static int read_lanes(struct receiving *r, struct hd_error *err) {
     struct cursor *cursors = r->view->cursors[r->queue];
+    struct claims *claims = r->view->database->claims;
     int64_t run_out = 0;
-    hd_claims_look(r->view->database->claims, r->queue, r->now_ms, NULL, &run_out, NULL);
-    bool restart = run_out > 0 || r->view->receives++ % RESTART_EVERY == 0;
+    hd_claims_look(claims, r->queue, r->now_ms, NULL, &run_out, NULL);
+    bool restart = run_out > 0 || r->view->receives[r->queue]++ % RESTART_EVERY == 0;
     for (size_t i = 0; i < LANE_COUNT; i++) {
         int lane = lane_order[i];
         bool from_start = restart || lane_is_delayed(lane);
         if (from_start) cursors[lane] = (struct cursor){0};
         size_t before = r->count;
-        int rc = read_lane(r, lane, &cursors[lane], from_start, err);
+        int rc = read_lane(r, lane, &cursors[lane], err);
         if (!rc && !from_start && r->count == before && r->count < r->max) {
             cursors[lane] = (struct cursor){0};
-            rc = read_lane(r, lane, &cursors[lane], true, err);
+            rc = read_lane(r, lane, &cursors[lane], err);
         }
         if (rc) return rc;
     }
+    /* every message was seen: a claim that has run out and was not taken again is of none */
+    if (run_out > 0 && r->count < r->max) hd_claims_forget_run_out(claims, r->queue, r->now_ms);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "adapters/sqlite/behind.h"
+#include "adapters/sqlite/compress.h"
 #include "adapters/sqlite/store.h"
 
 static struct sqlite_store *view_of(struct hd_store *store) {
@@ -35,19 +36,19 @@ static void end_reads(struct hd_store *store) {
     sqlite3_stmt *commit = NULL;
     int r = hd_db_statement(connection, STATEMENT_COMMIT, &commit, NULL);
     if (!r) r = hd_db_run(connection, commit, NULL);
-    if (r && !sqlite3_get_autocommit(connection->db)) (void)sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
+    if (r) hd_db_rollback(connection);
 }
 
 /* ---- rows to values ---- */
 
 static void read_ticket(struct row *row, struct hd_ticket *t) {
     *t = (struct hd_ticket){
-        .ticket_id = hd_row_id(row, 0),
+        .ticket_id = hd_row_there(row, hd_row_id(row, 0)),
         .version = hd_row_int(row, 1),
-        .title = hd_row_text(row, 2),
+        .title = hd_row_there(row, hd_row_text(row, 2)),
         .description = hd_row_text(row, 3),
-        .status = (enum hd_ticket_status)hd_row_int(row, 4),
-        .priority = (enum hd_priority)hd_row_int(row, 5),
+        .status = (enum hd_ticket_status)hd_row_enum(row, 4, HD_TICKET_STATUS_COUNT),
+        .priority = (enum hd_priority)hd_row_enum(row, 5, HD_PRIORITY_COUNT),
         .owner_id = hd_row_id(row, 6),
         .assigned_agent_id = hd_row_id(row, 7),
         .team = hd_row_text(row, 8),
@@ -60,12 +61,12 @@ static void read_ticket(struct row *row, struct hd_ticket *t) {
 
 static void read_user(struct row *row, struct hd_user *u) {
     *u = (struct hd_user){
-        .user_id = hd_row_id(row, 0),
+        .user_id = hd_row_there(row, hd_row_id(row, 0)),
         .version = hd_row_int(row, 1),
-        .name = hd_row_text(row, 2),
+        .name = hd_row_there(row, hd_row_text(row, 2)),
         .email = hd_row_text(row, 3),
         .phone = hd_row_text(row, 4),
-        .role = (enum hd_role)hd_row_int(row, 5),
+        .role = (enum hd_role)hd_row_enum(row, 5, HD_ROLE_COUNT),
         .locale = hd_row_text(row, 6),
         .time_zone = hd_row_text(row, 7),
         .team = hd_row_text(row, 8),
@@ -78,8 +79,8 @@ static void read_user(struct row *row, struct hd_user *u) {
 
 static void read_event(struct row *row, struct hd_event *e) {
     *e = (struct hd_event){
-        .event_id = hd_row_id(row, 0),
-        .type = (enum hd_event_type)hd_row_int(row, 1),
+        .event_id = hd_row_there(row, hd_row_id(row, 0)),
+        .type = (enum hd_event_type)hd_row_enum(row, 1, HD_EVENT_TYPE_COUNT),
         .schema_version = (int)hd_row_int(row, 2),
         .occurred_at_ms = hd_row_int(row, 3),
         .accepted_at_ms = hd_row_int(row, 4),
@@ -87,19 +88,19 @@ static void read_event(struct row *row, struct hd_event *e) {
         .actor_id = hd_row_id(row, 6),
         .correlation_id = hd_row_text(row, 7),
         .traceparent = hd_row_text(row, 8),
-        .payload = hd_row_text(row, 9),
+        .payload = hd_row_there(row, hd_row_text(row, 9)),
     };
 }
 
 static void read_notification(struct row *row, struct hd_notification *n) {
     *n = (struct hd_notification){
-        .notification_id = hd_row_id(row, 0),
-        .event_id = hd_row_id(row, 1),
-        .event = hd_row_text(row, 2),
+        .notification_id = hd_row_there(row, hd_row_id(row, 0)),
+        .event_id = hd_row_there(row, hd_row_id(row, 1)),
+        .event = hd_row_there(row, hd_row_text(row, 2)),
         .ticket_id = hd_row_id(row, 3),
-        .target = hd_row_id(row, 4),
-        .channel = (enum hd_channel)hd_row_int(row, 5),
-        .status = (enum hd_status)hd_row_int(row, 6),
+        .target = hd_row_there(row, hd_row_id(row, 4)),
+        .channel = (enum hd_channel)hd_row_enum(row, 5, HD_CHANNEL_COUNT),
+        .status = (enum hd_status)hd_row_enum(row, 6, HD_STATUS_COUNT),
         .reason = hd_row_text(row, 7),
         .critical = hd_row_int(row, 8) != 0,
         .attempts = (int)hd_row_int(row, 9),
@@ -117,12 +118,12 @@ static void read_notification(struct row *row, struct hd_notification *n) {
 
 static void read_inbox_item(struct row *row, struct hd_inbox_item *i) {
     *i = (struct hd_inbox_item){
-        .notification_id = hd_row_id(row, 0),
-        .user_id = hd_row_id(row, 1),
-        .event = hd_row_text(row, 2),
+        .notification_id = hd_row_there(row, hd_row_id(row, 0)),
+        .user_id = hd_row_there(row, hd_row_id(row, 1)),
+        .event = hd_row_there(row, hd_row_text(row, 2)),
         .ticket_id = hd_row_id(row, 3),
-        .title = hd_row_text(row, 4),
-        .body = hd_row_text(row, 5),
+        .title = hd_row_there(row, hd_row_text(row, 4)),
+        .body = hd_row_there(row, hd_row_text(row, 5)),
         .created_at_ms = hd_row_int(row, 6),
         .read_at_ms = hd_row_int(row, 7),
     };
@@ -130,9 +131,9 @@ static void read_inbox_item(struct row *row, struct hd_inbox_item *i) {
 
 static void read_dead_letter(struct row *row, struct hd_dead_letter *d) {
     *d = (struct hd_dead_letter){
-        .dead_letter_id = hd_row_id(row, 0),
-        .queue = hd_row_text(row, 1),
-        .reason = hd_row_text(row, 2),
+        .dead_letter_id = hd_row_there(row, hd_row_id(row, 0)),
+        .queue = hd_row_there(row, hd_row_text(row, 1)),
+        .reason = hd_row_there(row, hd_row_text(row, 2)),
         .detail = hd_row_text(row, 3),
         .attempts = (int)hd_row_int(row, 4),
         .notification_id = hd_row_id(row, 5),
@@ -147,8 +148,8 @@ static void read_dead_letter(struct row *row, struct hd_dead_letter *d) {
 
 static void read_audit(struct row *row, struct hd_audit *a) {
     *a = (struct hd_audit){
-        .audit_id = hd_row_id(row, 0),
-        .action = hd_row_text(row, 1),
+        .audit_id = hd_row_there(row, hd_row_id(row, 0)),
+        .action = hd_row_there(row, hd_row_text(row, 1)),
         .subject = hd_row_id(row, 2),
         .actor = hd_row_id(row, 3),
         .detail = hd_row_text(row, 4),
@@ -159,12 +160,12 @@ static void read_audit(struct row *row, struct hd_audit *a) {
 
 static void read_answer(struct row *row, struct hd_answer *a) {
     *a = (struct hd_answer){
-        .key = hd_row_text(row, 0),
-        .body_hash = hd_row_text(row, 1),
+        .key = hd_row_there(row, hd_row_text(row, 0)),
+        .body_hash = hd_row_there(row, hd_row_text(row, 1)),
         .http_status = (int)hd_row_int(row, 2),
         .location = hd_row_text(row, 3),
         .etag = hd_row_text(row, 4),
-        .body = hd_row_text(row, 5),
+        .body = hd_row_there(row, hd_row_text(row, 5)),
         .created_at_ms = hd_row_int(row, 6),
     };
 }
@@ -190,7 +191,9 @@ static int seek(struct hd_store *store, enum statement which, const char *types,
         struct row row = {.statement = query, .arena = arena};                                                              \
         struct type *value = found ? hd_arena_alloc(arena, sizeof *value) : NULL;                                           \
         if (value) reader(&row, value);                                                                                     \
-        if (found && (!value || row.oom)) return out_of_memory(err);                                                        \
+        if (found && !value) return out_of_memory(err);                                                                     \
+        r = hd_row_check(&row, err);                                                                                        \
+        if (r) return r;                                                                                                    \
         *ret = value;                                                                                                       \
         return 0;                                                                                                           \
     }
@@ -242,7 +245,11 @@ struct list_kind {
     int (*bind)(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above, int64_t limit, struct hd_error *err);
     enum statement scan; /* reads the source itself */
     enum behind_source source;
+    enum statement last; /* gives the newest seq, for sources that grow without end; 0: it stays small */
 };
+
+enum { SCAN_MAX = 100000 /* rows that one page looks at when no index serves: then it ends early, and its cursor goes on from there */ };
+
 
 /* A list being read: the index that serves the filter best, and what was found so far. */
 struct list {
@@ -251,8 +258,8 @@ struct list {
     const void *filter;
     enum statement by; /* kind->scan when no index serves */
     int dimension;     /* of the write-behind index; 0 when `by` is no such statement */
-    const char *key;   /* the id to find there; NULL: number is meant */
-    int64_t number;
+    const char *key;   /* the id to find there */
+    int64_t stopped_at; /* a scan ended here, at its limit; 0: it did not */
     struct collection found;
     int64_t seqs[HD_PAGE_MAX + 1];
 };
@@ -270,13 +277,34 @@ static int collect(struct list *list, enum statement which, size_t want, int64_t
         list->seqs[list->found.count] = hd_row_int(&row, list->kind->seq_column);
         void *item = collection_add(&list->found);
         if (item) list->kind->read(&row, item);
-        if (!item || row.oom) r = out_of_memory(err);
+        r = item ? hd_row_check(&row, err) : out_of_memory(err);
     }
+    return r;
+}
+
+static int newest_seq(struct list *list, int64_t *ret, struct hd_error *err) {
+    HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
+    bool row = false;
+    int r = hd_db_statement(list->connection, list->kind->last, &query, err);
+    if (!r) r = hd_db_step(list->connection, query, &row, err);
+    return r ? r : hd_db_seq(query, 0, ret, err);
+}
+
+static int collect_scan(struct list *list, size_t want, int64_t below, struct hd_error *err) {
+    int r = 0;
+    if (below == INT64_MAX) {
+        r = newest_seq(list, &below, err);
+        below++;
+    }
+    int64_t above = below > SCAN_MAX ? below - SCAN_MAX - 1 : 0;
+    if (!r) r = collect(list, list->by, want, below, above, err);
+    if (!r && above > 0 && list->found.count < want) list->stopped_at = above + 1;
     return r;
 }
 
 /* Rows above the mark are not in the write-behind index yet: they are read one by one. */
 static int collect_all(struct list *list, size_t want, int64_t below, struct hd_error *err) {
+    if (list->by == list->kind->scan && list->kind->last) return collect_scan(list, want, below, err);
     if (list->dimension == 0) return collect(list, list->by, want, below, 0, err);
     int64_t mark = 0;
     int r = hd_behind_mark(list->connection, list->kind->source, &mark, err);
@@ -313,12 +341,13 @@ static int list_page(struct hd_store *store, struct hd_arena *arena, struct list
     r = collect_all(list, page->limit + 1, below, err);
     if (own_snapshot) end_reads(store);
     if (r) return r;
-    const char *next = NULL;
+    int64_t end = list->stopped_at;
     if (list->found.count > page->limit) {
         list->found.count = page->limit;
-        next = hd_arena_printf(arena, "%" PRId64, list->seqs[page->limit - 1]);
-        if (!next) return out_of_memory(err);
+        end = list->seqs[page->limit - 1];
     }
+    const char *next = end ? hd_arena_printf(arena, "%" PRId64, end) : NULL;
+    if (end && !next) return out_of_memory(err);
     *ret_next_cursor = next;
     return 0;
 }
@@ -338,7 +367,7 @@ static int bind_tickets(const struct list *list, sqlite3_stmt *query, enum state
 }
 
 static const struct list_kind ticket_list = {
-    sizeof(struct hd_ticket), 13, read_ticket_item, bind_tickets, STATEMENT_TICKETS_SCAN, BEHIND_TICKETS,
+    sizeof(struct hd_ticket), 13, read_ticket_item, bind_tickets, STATEMENT_TICKETS_SCAN, BEHIND_TICKETS, STATEMENT_BEHIND_LAST_TICKET,
 };
 
 static int list_tickets(struct hd_store *store, struct hd_arena *arena, const struct hd_ticket_filter *filter, const struct hd_page *page,
@@ -371,7 +400,7 @@ static int bind_users(const struct list *list, sqlite3_stmt *query, enum stateme
     return hd_db_bind(list->connection, query, err, "etii", f->role, f->team, below, limit);
 }
 
-static const struct list_kind user_list = {sizeof(struct hd_user), 13, read_user_item, bind_users, STATEMENT_USERS_SCAN, 0};
+static const struct list_kind user_list = {sizeof(struct hd_user), 13, read_user_item, bind_users, STATEMENT_USERS_SCAN, 0, 0};
 
 static int list_users(struct hd_store *store, struct hd_arena *arena, const struct hd_user_filter *filter, const struct hd_page *page,
                       const struct hd_user **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err) {
@@ -397,17 +426,13 @@ static void read_notification_item(struct row *row, void *item) {
 static int bind_notifications(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above, int64_t limit,
                               struct hd_error *err) {
     const struct hd_notification_filter *f = list->filter;
-    const char *types = "eedddiii";
-    if (list->dimension && which == list->by) types = list->key ? "eedddiiiid" : "eedddiiiii";
-    if (list->key)
-        return hd_db_bind(list->connection, query, err, types, f->status, f->channel, f->target, f->ticket_id, f->event_id, below, above, limit,
-                    (int64_t)list->dimension, list->key);
-    return hd_db_bind(list->connection, query, err, types, f->status, f->channel, f->target, f->ticket_id, f->event_id, below, above, limit,
-                (int64_t)list->dimension, list->number);
+    return hd_db_bind(list->connection, query, err, list->dimension && which == list->by ? "eedddiiiid" : "eedddiii", f->status, f->channel, f->target,
+                      f->ticket_id, f->event_id, below, above, limit, (int64_t)list->dimension, list->key);
 }
 
 static const struct list_kind notification_list = {
     sizeof(struct hd_notification), 19, read_notification_item, bind_notifications, STATEMENT_NOTIFICATIONS_SCAN, BEHIND_NOTIFICATIONS,
+    STATEMENT_BEHIND_LAST_NOTIFICATION,
 };
 
 /* The index that leaves the fewest rows to look at. Of those that are sent, which most are, status tells nothing. ticket_id: the filter's, or that of its event. */
@@ -416,14 +441,11 @@ static void choose_notification_index(const struct hd_notification_filter *f, co
     if (ticket_id) {
         list->dimension = BEHIND_NOTIFICATION_TICKET;
         list->key = ticket_id;
-    } else if (f->status >= 0 && f->status != HD_SENT) {
-        list->by = STATEMENT_NOTIFICATIONS_BY_STATUS;
     } else if (f->target) {
         list->dimension = BEHIND_NOTIFICATION_TARGET;
         list->key = f->target;
-    } else if (f->channel >= 0) {
-        list->dimension = BEHIND_NOTIFICATION_CHANNEL;
-        list->number = f->channel;
+    } else if (f->status >= 0 && f->status != HD_SENT) {
+        list->by = STATEMENT_NOTIFICATIONS_BY_STATUS;
     } else {
         list->by = STATEMENT_NOTIFICATIONS_SCAN;
     }
@@ -456,7 +478,7 @@ static int list_attempts(struct hd_store *store, struct hd_arena *arena, const c
     bool more = false;
     int r = seek(store, STATEMENT_NOTIFICATION_STATE, "d", notification_id, &of, &more, err);
     if (!r && more) {
-        int64_t first = sqlite3_column_int64(of, 0) * 65536;
+        int64_t first = (int64_t)((uint64_t)sqlite3_column_int64(of, 0) * 65536u);
         r = hd_db_statement(connection, STATEMENT_ATTEMPTS_GET, &query, err);
         if (!r) r = hd_db_bind(connection, query, err, "ii", first, first + 65535);
         if (!r) r = hd_db_step(connection, query, &more, err);
@@ -469,13 +491,14 @@ static int list_attempts(struct hd_store *store, struct hd_arena *arena, const c
             .notification_id = notification_id,
             .number = (int)hd_row_int(&row, 0),
             .at_ms = hd_row_int(&row, 1),
-            .outcome = (enum hd_outcome_kind)hd_row_int(&row, 2),
+            .outcome = (enum hd_outcome_kind)hd_row_enum(&row, 2, HD_OUTCOME_COUNT),
             .provider = hd_row_text(&row, 3),
             .detail = hd_row_text(&row, 4),
             .duration_ms = hd_row_int(&row, 5),
-            .message = hd_row_text(&row, 6),
         };
-        if (row.oom) return out_of_memory(err);
+        r = hd_row_check(&row, err);
+        if (!r && sqlite3_column_type(query, 6) != SQLITE_NULL)
+            r = hd_decompress(sqlite3_column_blob(query, 6), (size_t)sqlite3_column_bytes(query, 6), arena, &attempt->message, err);
     }
     if (r) return r;
     *ret = (const struct hd_attempt *)(const void *)found.items;
@@ -498,7 +521,7 @@ static int bind_dead_letters(const struct list *list, sqlite3_stmt *query, enum 
 }
 
 static const struct list_kind dead_letter_list = {
-    sizeof(struct hd_dead_letter), 12, read_dead_letter_item, bind_dead_letters, STATEMENT_DEAD_LETTERS_SCAN, 0,
+    sizeof(struct hd_dead_letter), 12, read_dead_letter_item, bind_dead_letters, STATEMENT_DEAD_LETTERS_SCAN, 0, 0,
 };
 
 static int list_dead_letters(struct hd_store *store, struct hd_arena *arena, const struct hd_dead_letter_filter *filter, const struct hd_page *page,
@@ -530,7 +553,7 @@ static int bind_inbox(const struct list *list, sqlite3_stmt *query, enum stateme
 }
 
 static const struct list_kind inbox_list = {
-    sizeof(struct hd_inbox_item), 8, read_inbox_list_item, bind_inbox, STATEMENT_INBOX_SCAN, BEHIND_INBOX,
+    sizeof(struct hd_inbox_item), 8, read_inbox_list_item, bind_inbox, STATEMENT_INBOX_SCAN, BEHIND_INBOX, 0,
 };
 
 static int list_inbox(struct hd_store *store, struct hd_arena *arena, const struct hd_inbox_filter *filter, const struct hd_page *page,
@@ -575,7 +598,7 @@ static void close_view(struct hd_store *store) {
     struct sqlite_store *view = view_of(store);
     hd_db_close(&view->connection);
     free(view->concluded);
-    free(view->index);
+    hd_behind_free(view->behind);
     free(view);
 }
 
@@ -615,7 +638,9 @@ int hd_sqlite_store(struct hd_sqlite *database, struct hd_store **ret_store, str
     view->base.ops = &ops;
     view->database = database;
     int r = hd_db_open(database, false, &view->connection, err);
+    if (!r) r = hd_db_prepare_transactions(&view->connection, err);
     if (r) {
+        hd_db_close(&view->connection);
         free(view);
         return r;
     }

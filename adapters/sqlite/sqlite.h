@@ -22,6 +22,9 @@ enum {
     HD_SQLITE_WAL_LIMIT_PAGES = 16000,   /* from here on the writer helps, so that the log starts again from its beginning */
 };
 
+/* How long an answer is remembered for its Idempotency-Key: far longer than any client tries again. */
+#define HD_SQLITE_ANSWERS_MS ((int64_t)7 * 24 * 3600 * 1000)
+
 struct hd_sqlite_options {
     const char *path; /* of the database file; its folder must exist */
     const char *vfs;  /* NULL: SQLite's default */

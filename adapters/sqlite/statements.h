@@ -24,6 +24,7 @@
     X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                                              \
     X(BEGIN_READ, "BEGIN")                                                                                                         \
     X(COMMIT, "COMMIT")                                                                                                            \
+    X(ROLLBACK, "ROLLBACK")                                                                                                        \
     /* conditions */                                                                                                               \
     X(TICKET_VERSION, "SELECT seq, version FROM tickets WHERE ticket_id = ?1")                                                     \
     X(USER_VERSION, "SELECT seq, version FROM users WHERE user_id = ?1")                                                           \
@@ -65,6 +66,8 @@
       "INSERT INTO audit (audit_id, action, subject, actor, detail, correlation_id, at) VALUES (?1,?2,?3,?4,?5,?6,?7)")            \
     X(ANSWER_INSERT,                                                                                                               \
       "INSERT INTO answers (key, body_hash, http_status, location, etag, body, created_at) VALUES (?1,?2,?3,?4,?5,?6,?7)")         \
+    X(ANSWER_FORGET_OLD,                                                                                                           \
+      "DELETE FROM answers WHERE seq IN (SELECT seq FROM answers ORDER BY seq LIMIT 2) AND created_at < ?1")                       \
     X(MESSAGE_INSERT,                                                                                                              \
       "INSERT INTO messages (queue, lane, due, seq, body, receive_count, enqueued_at) VALUES (?1,?2,?3,?4,?5,?6,?7)")              \
     X(MESSAGE_DELETE, "DELETE FROM messages WHERE queue = ?1 AND lane = ?2 AND due = ?3 AND seq = ?4")                             \
@@ -137,8 +140,8 @@
     X(BEHIND_INSERT, "INSERT OR IGNORE INTO behind (dimension, key, seq) VALUES (?1, ?2, ?3)")                                     \
     X(BEHIND_DELETE, "DELETE FROM behind WHERE dimension = ?1 AND key = ?2 AND seq = ?3")                                          \
     X(BEHIND_TICKETS, "SELECT seq, owner_id FROM tickets WHERE seq > ?1 ORDER BY seq LIMIT ?2")                                    \
-    X(BEHIND_NOTIFICATIONS, "SELECT seq, target, ticket_id, channel FROM notifications WHERE seq > ?1 ORDER BY seq LIMIT ?2") \
-    X(BEHIND_INBOX, "SELECT seq, user_id, read_at FROM inbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")                                \
+    X(BEHIND_NOTIFICATIONS, "SELECT seq, target, ticket_id FROM notifications WHERE seq > ?1 ORDER BY seq LIMIT ?2") \
+    X(BEHIND_INBOX, "SELECT seq, user_id, user_id, read_at FROM inbox WHERE seq > ?1 ORDER BY seq LIMIT ?2")                                \
     X(BEHIND_LAST_TICKET, "SELECT max(seq) FROM tickets")                                                                          \
     X(BEHIND_LAST_NOTIFICATION, "SELECT max(seq) FROM notifications")                                                              \
     X(BEHIND_LAST_INBOX, "SELECT max(seq) FROM inbox")                                                                             \

@@ -16,7 +16,7 @@ struct sqlite_store {
     struct receipt *concluded;    /* claims to drop once the transaction is durable */
     size_t concluded_count, concluded_capacity;
     bool left_out[HD_COMMIT_MAX]; /* changesets of this commit that contradict themselves */
-    struct behind_memory *index; /* of hd_behind_advance */
+    struct behind *behind;
 };
 
 int hd_store_commit(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results,

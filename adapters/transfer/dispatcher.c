@@ -136,7 +136,6 @@ static int start_http(struct hd_dispatcher *dispatcher, struct hd_task *task, st
         return r;
     if (curl_multi_add_handle(dispatcher->multi, task->easy) != CURLM_OK)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "libcurl has taken no further request");
-    hd_task_append(&dispatcher->running, task);
     return 0;
 }
 
@@ -150,18 +149,20 @@ static int start_smtp(struct hd_dispatcher *dispatcher, struct hd_task *task, st
     if (!fds)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a mail");
     dispatcher->fds = fds;
-    hd_task_append(&task->peer->waiting, task);
     return 0;
 }
 
-static int begin(struct hd_dispatcher *dispatcher, struct hd_task *task, struct hd_error *err) {
+/* *ret_list: where the task waits from now on. */
+static int begin(struct hd_dispatcher *dispatcher, struct hd_task *task, struct hd_task_list **ret_list, struct hd_error *err) {
     switch (task->transfer.kind) {
     case HD_TRANSFER_SMTP:
+        *ret_list = &task->peer->waiting;
         return start_smtp(dispatcher, task, err);
     case HD_TRANSFER_HTTP:
+        *ret_list = &dispatcher->running;
         return start_http(dispatcher, task, err);
     default: /* nothing to do outside */
-        hd_task_append(&dispatcher->finished, task);
+        *ret_list = &dispatcher->finished;
         return 0;
     }
 }
@@ -172,30 +173,42 @@ static int64_t limit_ms(int64_t wanted_ms, int64_t fallback_ms) {
     return wanted_ms < TIMEOUT_MAX_MS ? wanted_ms : TIMEOUT_MAX_MS;
 }
 
+static struct hd_task *task_new(struct hd_dispatcher *dispatcher, const struct hd_transfer *transfer) {
+    struct hd_task *task = calloc(1, sizeof *task);
+    if (!task)
+        return NULL;
+    task->transfer = *transfer;
+    task->transfer.connect_timeout_ms = limit_ms(transfer->connect_timeout_ms, DEFAULT_CONNECT_TIMEOUT_MS);
+    task->transfer.timeout_ms = limit_ms(transfer->timeout_ms, DEFAULT_TIMEOUT_MS);
+    task->started_ms = hd_monotonic_ms();
+    task->deadline_ms = task->started_ms + task->transfer.timeout_ms;
+    task->peer = transfer->kind == HD_TRANSFER_SMTP ? hd_peer_of(&dispatcher->peers, transfer) : NULL;
+    if (transfer->kind == HD_TRANSFER_SMTP && !task->peer) {
+        free(task);
+        return NULL;
+    }
+    return task;
+}
+
 int hd_dispatcher_start(struct hd_dispatcher *dispatcher, const struct hd_transfer *transfer, hd_transfer_done_fn *done, void *arg,
                         struct hd_error *err) {
     if (dispatcher->under_way >= dispatcher->transfers_max)
         return hd_error_set(err, HD_ERR_OVERLOADED, "all %zu transfers are under way", dispatcher->transfers_max);
-    struct hd_task *task = calloc(1, sizeof *task);
-    struct hd_peer *peer = NULL;
-    if (task && transfer->kind != HD_TRANSFER_NONE)
-        peer = hd_peer_of(&dispatcher->peers, transfer);
-    if (!task || (!peer && transfer->kind != HD_TRANSFER_NONE)) {
-        free(task);
+    struct hd_task *task = task_new(dispatcher, transfer);
+    if (!task)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a transfer");
-    }
-    *task = (struct hd_task){.transfer = *transfer, .done = done, .arg = arg, .peer = peer, .started_ms = hd_monotonic_ms()};
-    task->transfer.connect_timeout_ms = limit_ms(transfer->connect_timeout_ms, DEFAULT_CONNECT_TIMEOUT_MS);
-    task->transfer.timeout_ms = limit_ms(transfer->timeout_ms, DEFAULT_TIMEOUT_MS);
-    task->deadline_ms = task->started_ms + task->transfer.timeout_ms;
-    int r = begin(dispatcher, task, err);
+    task->done = done;
+    task->arg = arg;
+    struct hd_task_list *list = NULL;
+    int r = begin(dispatcher, task, &list, err);
     if (r < 0) {
         task_free(dispatcher, task);
         return r;
     }
+    hd_task_append(list, task);
     dispatcher->under_way++;
-    if (peer)
-        peer->tasks++;
+    if (task->peer)
+        task->peer->tasks++;
     return 0;
 }
 

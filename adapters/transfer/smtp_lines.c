@@ -1,9 +1,12 @@
 #include "adapters/transfer/smtp_lines.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "adapters/transfer/smtp_dialog.h"
 
@@ -227,6 +230,12 @@ static CURLcode send_out(struct hd_smtp_line *line) {
     return code == CURLE_AGAIN ? CURLE_OK : code;
 }
 
+/* Many servers write the answers to commands that came together one by one, with Nagle's algorithm: each would wait for our delayed acknowledgement of the one before, 40 ms. (The option
+ * holds for a while only.) */
+static void acknowledge_quickly(const struct hd_smtp_line *line) {
+    (void)setsockopt(line->socket, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
+}
+
 static void talk(struct hd_smtp_lines *lines, struct hd_smtp_line *line, int64_t now_ms) {
     struct hd_error err;
     while (!line->dialog.ended) {
@@ -236,6 +245,7 @@ static void talk(struct hd_smtp_lines *lines, struct hd_smtp_line *line, int64_t
             return;
         }
         CURLcode sent = send_out(line);
+        acknowledge_quickly(line);
         char data[READ_BYTES];
         size_t len = 0;
         CURLcode code = curl_easy_recv(line->easy, data, sizeof data, &len); /* even if sending failed: the server may have said why */

@@ -23,22 +23,13 @@ void hd_task_remove(struct hd_task_list *list, struct hd_task *task) {
     task->next = task->prev = NULL;
 }
 
-static size_t origin_len(const char *url) {
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    return (size_t)(host - url) + strcspn(host, "/?#");
-}
-
 static bool same(const char *a, const char *b) {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool is_peer_of(const struct hd_peer *peer, const struct hd_transfer *transfer, size_t url_len) {
-    if (peer->kind != transfer->kind || strncmp(peer->url, transfer->url, url_len) != 0 || peer->url[url_len] != '\0')
-        return false;
-    return peer->kind == HD_TRANSFER_HTTP ||
-           (same(peer->username, transfer->username) && same(peer->password, transfer->password) &&
-            same(peer->ca_file, transfer->ca_file) && peer->require_tls == transfer->require_tls && peer->no_tls == transfer->no_tls);
+static bool is_peer_of(const struct hd_peer *peer, const struct hd_transfer *transfer) {
+    return same(peer->url, transfer->url) && same(peer->username, transfer->username) && same(peer->password, transfer->password) &&
+           same(peer->ca_file, transfer->ca_file) && peer->require_tls == transfer->require_tls && peer->no_tls == transfer->no_tls;
 }
 
 static void peer_free(struct hd_peer *peer) {
@@ -55,21 +46,16 @@ static bool copy(char **to, const char *from) {
 }
 
 struct hd_peer *hd_peer_of(struct hd_peer **peers, const struct hd_transfer *transfer) {
-    bool smtp = transfer->kind == HD_TRANSFER_SMTP;
-    size_t url_len = smtp ? strlen(transfer->url) : origin_len(transfer->url);
     for (struct hd_peer *peer = *peers; peer; peer = peer->next)
-        if (is_peer_of(peer, transfer, url_len))
+        if (is_peer_of(peer, transfer))
             return peer;
     struct hd_peer *peer = calloc(1, sizeof *peer);
     if (!peer)
         return NULL;
-    peer->kind = transfer->kind;
-    peer->url = strndup(transfer->url, url_len);
     peer->require_tls = transfer->require_tls;
     peer->no_tls = transfer->no_tls;
-    bool copied = peer->url && copy(&peer->username, smtp ? transfer->username : NULL) &&
-                  copy(&peer->password, smtp ? transfer->password : NULL) && copy(&peer->ca_file, smtp ? transfer->ca_file : NULL);
-    if (!copied) {
+    if (!copy(&peer->url, transfer->url) || !copy(&peer->username, transfer->username) || !copy(&peer->password, transfer->password) ||
+        !copy(&peer->ca_file, transfer->ca_file)) {
         peer_free(peer);
         return NULL;
     }
@@ -116,6 +102,8 @@ CURLcode hd_easy_prepare(CURL *easy, const struct hd_transfer *transfer, const c
     errors[0] = '\0';
     SET(CURLOPT_ERRORBUFFER, errors);
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT,
+        1L); /* a name server that hangs must not hold us when a transfer is given up: the resolver's thread is left to itself */
     SET(CURLOPT_PROTOCOLS_STR, protocols);
     SET(CURLOPT_PROXY, ""); /* whatever the environment says */
     SET(CURLOPT_URL, transfer->url);

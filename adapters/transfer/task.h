@@ -14,10 +14,10 @@ struct hd_task {
     hd_transfer_done_fn *done;
     void *arg;
     struct hd_transfer_result result;
-    int64_t started_ms;  /* monotonic */
-    int64_t deadline_ms; /* SMTP: to get a connection, then anew for all the rest */
-    struct hd_peer *peer;
-    CURL *easy; /* HTTP only, as are the next three */
+    int64_t started_ms;   /* monotonic */
+    int64_t deadline_ms;  /* SMTP: to get a connection, then anew for all the rest */
+    struct hd_peer *peer; /* SMTP only */
+    CURL *easy;           /* HTTP only, as are the next three */
     struct hd_handle *handle;
     struct curl_slist *headers;
     struct hd_buffer body;
@@ -38,19 +38,18 @@ struct hd_task_list {
 void hd_task_append(struct hd_task_list *list, struct hd_task *task);
 void hd_task_remove(struct hd_task_list *list, struct hd_task *task);
 
-/* Whom tasks are for: an SMTP server with its credentials, or an HTTP origin. Lives while it has tasks or connections. */
+/* An SMTP server with its credentials. Lives while it has tasks or connections. */
 struct hd_peer {
     struct hd_peer *next;
-    enum hd_transfer_kind kind;
-    char *url; /* SMTP: all of it; HTTP: up to the path */
+    char *url;
     char *username;
     char *password;
     char *ca_file;
     bool require_tls;
     bool no_tls;
     size_t tasks;
-    struct hd_task_list waiting; /* SMTP: for a connection */
-    size_t lines;                /* SMTP: connections, those that are being made included */
+    struct hd_task_list waiting; /* for a connection */
+    size_t lines;                /* connections, those that are being made included */
 };
 
 /* The peer of a transfer, made if it is new; NULL when out of memory. */

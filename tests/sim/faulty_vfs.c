@@ -18,7 +18,8 @@ static int seen, happened;
 static bool keeps_synced;
 
 static bool fails(enum hd_fault_kind kind) {
-    if (!(plan.kinds & kind)) return false;
+    if (!(plan.kinds & kind))
+        return false;
     seen++;
     bool it = plan.at > 0 && (seen == plan.at || (plan.for_ever && seen > plan.at));
     happened += it;
@@ -32,17 +33,22 @@ static int code_or(int own) {
 /* ---- copies ---- */
 
 static void copy_file(const char *from, const char *to) {
-    char bytes[64 * 1024];
+    static char bytes[1024 * 1024];
     FILE *in = fopen(from, "rb");
     if (!in) {
         (void)unlink(to);
         return;
     }
     FILE *out = fopen(to, "wb");
-    if (!out) abort();
+    if (!out)
+        abort();
+    (void)setvbuf(in, NULL, _IONBF, 0);
+    (void)setvbuf(out, NULL, _IONBF, 0);
     for (size_t count; (count = fread(bytes, 1, sizeof bytes, in)) > 0;)
-        if (fwrite(bytes, 1, count, out) != count) abort();
-    if (ferror(in) || fclose(out) != 0) abort();
+        if (fwrite(bytes, 1, count, out) != count)
+            abort();
+    if (ferror(in) || fclose(out) != 0)
+        abort();
     (void)fclose(in);
 }
 
@@ -71,7 +77,8 @@ void hd_faults_remove(const char *path) {
     for (size_t i = 0; i < HD_ARRAY_LEN(suffixes); i++) {
         char name[PATH_BYTES];
         (void)snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        if (unlink(name) != 0 && errno != ENOENT) perror(name);
+        if (unlink(name) != 0 && errno != ENOENT)
+            perror(name);
     }
 }
 
@@ -92,20 +99,23 @@ static int close_file(sqlite3_file *file) {
 }
 
 static int read_file(sqlite3_file *file, void *bytes, int count, sqlite3_int64 at) {
-    if (fails(HD_FAULT_READ)) return code_or(SQLITE_IOERR_READ);
+    if (fails(HD_FAULT_READ))
+        return code_or(SQLITE_IOERR_READ);
     return real_of(file)->pMethods->xRead(real_of(file), bytes, count, at);
 }
 
 static int write_file(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 at) {
     if (fails(HD_FAULT_WRITE)) {
-        if (plan.half) (void)real_of(file)->pMethods->xWrite(real_of(file), bytes, count / 2, at);
+        if (plan.half)
+            (void)real_of(file)->pMethods->xWrite(real_of(file), bytes, count / 2, at);
         return code_or(SQLITE_IOERR_WRITE);
     }
     return real_of(file)->pMethods->xWrite(real_of(file), bytes, count, at);
 }
 
 static int truncate_file(sqlite3_file *file, sqlite3_int64 size) {
-    if (fails(HD_FAULT_TRUNCATE)) return code_or(SQLITE_IOERR_TRUNCATE);
+    if (fails(HD_FAULT_TRUNCATE))
+        return code_or(SQLITE_IOERR_TRUNCATE);
     return real_of(file)->pMethods->xTruncate(real_of(file), size);
 }
 
@@ -113,7 +123,8 @@ static int truncate_file(sqlite3_file *file, sqlite3_int64 size) {
 static int sync_file(sqlite3_file *file, int flags) {
     const struct file *it = (struct file *)file;
     (void)flags;
-    if (fails(HD_FAULT_SYNC)) return code_or(SQLITE_IOERR_FSYNC);
+    if (fails(HD_FAULT_SYNC))
+        return code_or(SQLITE_IOERR_FSYNC);
     if (keeps_synced && it->path[0]) {
         char kept[PATH_BYTES + 8];
         (void)snprintf(kept, sizeof kept, "%s.synced", it->path);
@@ -153,7 +164,8 @@ static int device_characteristics(sqlite3_file *file) {
 }
 
 static int shm_map(sqlite3_file *file, int page, int page_size, int extend, void volatile **ret_memory) {
-    if (fails(HD_FAULT_OPEN)) return code_or(SQLITE_IOERR_SHMMAP);
+    if (fails(HD_FAULT_OPEN))
+        return code_or(SQLITE_IOERR_SHMMAP);
     return real_of(file)->pMethods->xShmMap(real_of(file), page, page_size, extend, ret_memory);
 }
 
@@ -197,30 +209,35 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     struct file *it = (struct file *)file;
     (void)vfs;
     it->base.pMethods = NULL;
-    if (fails(HD_FAULT_OPEN)) return code_or(SQLITE_CANTOPEN);
+    if (fails(HD_FAULT_OPEN))
+        return code_or(SQLITE_CANTOPEN);
     it->real = (sqlite3_file *)(void *)(it + 1);
     (void)snprintf(it->path, sizeof it->path, "%s", name ? name : "");
     int rc = real_vfs->xOpen(real_vfs, name, it->real, flags, ret_flags);
-    if (rc == SQLITE_OK) it->base.pMethods = &methods;
+    if (rc == SQLITE_OK)
+        it->base.pMethods = &methods;
     return rc;
 }
 
 static int remove_file(sqlite3_vfs *vfs, const char *name, int sync_folder) {
     (void)vfs;
     (void)sync_folder;
-    if (fails(HD_FAULT_OPEN)) return code_or(SQLITE_IOERR_DELETE);
+    if (fails(HD_FAULT_OPEN))
+        return code_or(SQLITE_IOERR_DELETE);
     return real_vfs->xDelete(real_vfs, name, 0);
 }
 
 static int look_for_file(sqlite3_vfs *vfs, const char *name, int flags, int *ret_result) {
     (void)vfs;
-    if (fails(HD_FAULT_OPEN)) return code_or(SQLITE_IOERR_ACCESS);
+    if (fails(HD_FAULT_OPEN))
+        return code_or(SQLITE_IOERR_ACCESS);
     return real_vfs->xAccess(real_vfs, name, flags, ret_result);
 }
 
 static void register_vfs(void) {
     static sqlite3_vfs faulty;
-    if (real_vfs) return;
+    if (real_vfs)
+        return;
     real_vfs = sqlite3_vfs_find(NULL);
     faulty = *real_vfs;
     faulty.zName = hd_faulty_vfs;
@@ -228,7 +245,8 @@ static void register_vfs(void) {
     faulty.xOpen = open_file;
     faulty.xDelete = remove_file;
     faulty.xAccess = look_for_file;
-    if (sqlite3_vfs_register(&faulty, 0) != SQLITE_OK) abort();
+    if (sqlite3_vfs_register(&faulty, 0) != SQLITE_OK)
+        abort();
 }
 
 void hd_faults_plan(const struct hd_fault_plan *to) {

@@ -17,11 +17,11 @@ enum hd_fault_kind {
 };
 
 struct hd_fault_plan {
-    unsigned kinds;  /* of enum hd_fault_kind: which operations count, and fail */
-    int at;          /* the Nth of them fails; 0: none */
-    bool for_ever;   /* and all after it */
-    int code;        /* SQLITE_FULL …; 0: the SQLITE_IOERR of the operation */
-    bool half;       /* a write that fails has written half of what it should */
+    unsigned kinds; /* of enum hd_fault_kind: which operations count, and fail */
+    int at;         /* the Nth of them fails; 0: none */
+    bool for_ever;  /* and all after it */
+    int code;       /* SQLITE_FULL …; 0: the SQLITE_IOERR of the operation */
+    bool half;      /* a write that fails has written half of what it should */
 };
 
 /* Registers the VFS at its first call; sets the plan and starts to count anew. */

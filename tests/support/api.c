@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assets.h"
+#include "base/schema.h"
+#include "producer/routes.h"
+
 const struct hd_jwt_key hd_api_key = {.secret = "a secret of at least thirty-two bytes", .issuer = "helpdesk", .audience = "helpdesk"};
 static const int64_t start_ms = 1790000000000;
 
@@ -41,6 +45,9 @@ struct hd_api *hd_api_new(bool demo) {
     api->decisions = hd_arena_new(HD_API_ARENA_BYTES);
     assert_true(api->memory && api->arena && api->decisions);
     api->random.fill = fill;
+    const struct hd_asset *openapi = hd_asset_find("schemas/openapi.json");
+    assert_non_null(openapi);
+    assert_int_equal(hd_json_load((const char *)openapi->data, openapi->size_bytes, HD_JSON_ANY_DEPTH, &api->openapi, NULL), 0);
     const struct hd_producer_options options = {
         .jwt_secret = hd_api_key.secret,
         .jwt_issuer = hd_api_key.issuer,
@@ -61,6 +68,7 @@ void hd_api_free(struct hd_api *api) {
     hd_memory_free(api->memory);
     hd_event_schemas_free(api->schemas);
     hd_producer_free(api->producer);
+    json_decref(api->openapi);
     hd_arena_free(api->arena);
     hd_arena_free(api->decisions);
     free(api);
@@ -150,6 +158,47 @@ static struct hd_response run(struct hd_api *api, const struct hd_request *reque
     return keep(api, &response);
 }
 
+/* ---- the answer against its description ---- */
+
+/* "/paths/~1tickets/post/responses/201", or where its $ref leads; NULL when it is not described. */
+static const char *described_at(struct hd_api *api, const struct hd_route *route, int status) {
+    char method[16], code[16], path[256], *at = path;
+    snprintf(method, sizeof(method), "%s", route->method);
+    for (char *c = method; *c; c++)
+        *c = (char)(*c | 0x20);
+    snprintf(code, sizeof(code), "%d", status);
+    for (const char *c = route->path; *c; c++)
+        at += sprintf(at, *c == '/' ? "~1" : "%c", *c);
+    const json_t *operation = json_object_get(json_object_get(json_object_get(api->openapi, "paths"), route->path), method);
+    const json_t *response = json_object_get(json_object_get(operation, "responses"), code);
+    if (!response)
+        return NULL;
+    const char *ref = hd_json_str(response, "$ref");
+    return ref ? ref + 1 : hd_api_printf(api, "/paths/%s/%s/responses/%s", path, method, code);
+}
+
+static void check_described(struct hd_api *api, const struct hd_request *request, const struct hd_api_answer *answer) {
+    const struct hd_route *route = hd_route_find(request->method, request->path).route;
+    const char *at = route ? described_at(api, route, answer->status) : NULL;
+    if (!at) {
+        if (route && answer->status < 300)
+            fail_msg("%s: %d is not in openapi.yaml", route->operation, answer->status);
+        return;
+    }
+    if (!answer->json)
+        return;
+    const char *type = answer->status < 400 ? "application~1json" : "application~1problem+json";
+    struct hd_schema *schema = NULL;
+    struct hd_error err;
+    const struct hd_schema_options options = {.check_formats = true};
+    if (hd_schema_compile(api->openapi, hd_api_printf(api, "%s/content/%s/schema", at, type), &options, &schema, &err) < 0)
+        fail_msg("%s: %s", at, err.detail);
+    int r = hd_schema_validate(schema, api->arena, answer->json, NULL, &err);
+    hd_schema_free(schema);
+    if (r < 0)
+        fail_msg("%s %s, %d: \"%s\" %s: %s", request->method, request->path, answer->status, err.pointer, err.detail, answer->body);
+}
+
 struct hd_api_answer hd_api_ask(struct hd_api *api, const struct hd_api_request *from) {
     struct hd_request request = make_request(api, from);
     struct hd_api_answer answer = {.response = run(api, &request)};
@@ -160,6 +209,7 @@ struct hd_api_answer hd_api_ask(struct hd_api *api, const struct hd_api_request 
     if (type && strstr(type, "json") && hd_json_parse(api->arena, answer.body, answer.response.body_bytes, 0, &json, NULL) < 0)
         fail_msg("the answer is no JSON: %s", answer.body);
     answer.json = json;
+    check_described(api, &request, &answer);
     assert_non_null(hd_api_header(&answer, "X-Correlation-Id"));
     assert_non_null(hd_api_header(&answer, "traceparent"));
     return answer;
@@ -200,7 +250,7 @@ const json_t *hd_api_at(const struct hd_api_answer *answer, const char *path) {
     char names[128];
     snprintf(names, sizeof(names), "%s", path);
     for (char *rest = NULL, *name = strtok_r(names, "/", &rest); at && name; name = strtok_r(NULL, "/", &rest))
-        at = json_is_array(at) ? json_array_get(at, (size_t)atoi(name)) : json_object_get(at, name);
+        at = json_is_array(at) ? json_array_get(at, (size_t)strtol(name, NULL, 10)) : json_object_get(at, name);
     return at;
 }
 

@@ -19,6 +19,7 @@ extern const struct hd_jwt_key hd_api_key;
 
 struct hd_api {
     struct hd_producer *producer;
+    json_t *openapi;
     struct hd_memory *memory;
     struct hd_event_schemas *schemas;
     struct hd_context ctx;
@@ -56,7 +57,8 @@ struct hd_api_answer {
 struct hd_api *hd_api_new(bool demo);
 void hd_api_free(struct hd_api *api);
 
-/* Decides, commits, decides again after a conflict; every changeset must hold together. */
+/* Decides, commits, decides again after a conflict. The answer's JSON must be valid by what schemas/openapi.yaml says of this operation and status; a success
+ * must be described there. */
 struct hd_api_answer hd_api_ask(struct hd_api *api, const struct hd_api_request *request);
 #define hd_ask(api, ...) hd_api_ask((api), &(struct hd_api_request){__VA_ARGS__})
 
