@@ -44,6 +44,7 @@ struct worker {
     struct hd_context context;
     struct hd_dispatcher *dispatcher;
     struct hd_arena *received; /* of one receive */
+    struct hd_recent *recent;
     struct mailbox mailbox;
     pthread_t thread;
     atomic_bool stopping;
@@ -219,7 +220,7 @@ static void job_decide(struct job *job) {
     struct worker *w = job->worker;
     struct hd_error err = {0};
     w->context.now_ms = now_ms(w);
-    job->work.decisions++;
+    w->context.recent = job->work.decisions++ == 0 ? w->recent : NULL;
     hd_arena_rewind(job->work.arena, job->decision);
     job->work.changes = hd_changeset(job->work.arena);
     job->work.transfer = (struct hd_transfer){0};
@@ -232,8 +233,19 @@ static void job_decide(struct job *job) {
     }
 }
 
+/* Their channels will ask for them in a moment. */
+static void keep_notifications(const struct job *job) {
+    const struct worker *w = job->worker;
+    for (size_t i = 0; i < job->work.changes.count; i++) {
+        const struct hd_change *change = &job->work.changes.changes[i];
+        if (change->kind == HD_CHANGE_PUT_NOTIFICATION && change->notification->status == HD_PENDING)
+            hd_recent_keep_notification(w->recent, now_ms(w), change->notification);
+    }
+}
+
 static void job_committed(struct job *job) {
     enum hd_code code = job->commit.result.code;
+    if (code == 0) keep_notifications(job);
     if (code == 0 && job->state == JOB_BEGIN && job->work.transfer.kind != HD_TRANSFER_NONE) {
         start_transfer(job);
     } else if (code == 0) {
@@ -391,6 +403,7 @@ int hd_worker_new(const struct worker_options *options, struct worker **ret_work
     mailbox_init(&w->mailbox);
     w->errors = hd_counter("helpdesk_processing_errors_total", "Messages that were left to come again after an error of ours", NULL);
     for (size_t i = 0; i < PROCESSORS_MAX; i++) w->next_due_ms[i] = INT64_MAX;
+    w->recent = hd_recent_new();
     w->received = hd_arena_new((size_t)HD_RECEIVE_MAX * HD_MESSAGE_MAX_BYTES);
     struct hd_dispatcher_options dispatcher = {.transfers_max = options->transfers_max, .connections_per_host_max = options->connections_per_host};
     int r = w->received ? hd_dispatcher_new(&dispatcher, &w->dispatcher, err) : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
@@ -428,6 +441,7 @@ void hd_worker_free(struct worker *w) {
         job = before;
     }
     hd_arena_free(w->received);
+    hd_recent_free(w->recent);
     pthread_mutex_destroy(&w->mailbox.lock);
     free(w);
 }

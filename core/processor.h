@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/event.h"
 #include "core/provider.h"
+#include "core/recent.h"
 #include "core/retry.h"
 #include "core/store.h"
 #include "core/template.h"
@@ -21,6 +22,7 @@ enum { HD_DECISIONS_MAX = 5 };
 /* All that a decision may use. Owned by the host's thread; now_ms is the moment of the decision. */
 struct hd_context {
     struct hd_store *store;
+    struct hd_recent *recent; /* NULL: none, or this decision is made again on fresh reads */
     int64_t now_ms;
     const struct hd_random *random;
     const struct hd_event_schemas *schemas;

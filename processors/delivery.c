@@ -24,12 +24,12 @@ static int read_person(const struct hd_context *ctx, struct hd_work *work, const
         *ret = have;
         return 0;
     }
-    return ctx->store->ops->user(ctx->store, work->arena, user_id, ret, err);
+    return hd_recent_user(ctx->recent, ctx->store, ctx->now_ms, work->arena, user_id, ret, err);
 }
 
 static int read_event(const struct hd_context *ctx, struct hd_work *work, struct hd_template_view *view, struct hd_error *err) {
     struct hd_store *store = ctx->store;
-    int r = store->ops->event(store, work->arena, view->notification->event_id, &view->event, err);
+    int r = hd_recent_event(ctx->recent, store, ctx->now_ms, work->arena, view->notification->event_id, &view->event, err);
     if (r || !view->event) return r;
     json_t *payload = NULL;
     r = hd_json_parse(work->arena, view->event->payload, strlen(view->event->payload), 0, &payload, err);
@@ -44,14 +44,14 @@ static int read_view(const struct hd_context *ctx, struct hd_work *work, const s
     struct hd_store *store = ctx->store;
     const struct hd_notification *n = view->notification;
     view->base_url = ctx->base_url;
-    int r = store->ops->user(store, work->arena, n->target, &view->user, err);
+    int r = hd_recent_user(ctx->recent, store, ctx->now_ms, work->arena, n->target, &view->user, err);
     if (!r) r = task->dead_letter_id ? store->ops->dead_letter(store, work->arena, task->dead_letter_id, &view->dead_letter, err)
                                      : read_event(ctx, work, view, err);
-    if (!r && n->ticket_id) r = store->ops->ticket(store, work->arena, n->ticket_id, &view->ticket, err);
+    if (!r && n->ticket_id) r = hd_recent_ticket(ctx->recent, store, ctx->now_ms, work->arena, n->ticket_id, &view->ticket, err);
     const char *agent = hd_json_str(view->payload, "agentId");
     if (!agent && view->ticket) agent = view->ticket->assigned_agent_id;
     bool known = agent && ((view->user && strcmp(agent, view->user->user_id) == 0) || (view->actor && strcmp(agent, view->actor->user_id) == 0));
-    if (!r && agent && !known) r = store->ops->user(store, work->arena, agent, &view->agent, err);
+    if (!r && agent && !known) r = hd_recent_user(ctx->recent, store, ctx->now_ms, work->arena, agent, &view->agent, err);
     return r;
 }
 
@@ -108,7 +108,7 @@ int hd_delivery_begin(const struct hd_context *ctx, struct hd_work *work, enum h
     if (r) return r;
     if (!task.notification_id) return bury(ctx, work, "unreadable_message", "the message names no notification");
     const struct hd_notification *n = NULL;
-    r = ctx->store->ops->notification(ctx->store, work->arena, task.notification_id, &n, err);
+    r = hd_recent_notification(ctx->recent, ctx->store, ctx->now_ms, work->arena, task.notification_id, &n, err);
     if (r) return r;
     if (!n || n->channel != channel) return bury(ctx, work, "notification_not_found", "there is no such notification of this channel");
     if (hd_status_is_final(n->status)) {

@@ -69,7 +69,7 @@ static int find_event(struct routing *r, struct hd_error *err) {
     struct task task = {0};
     int rc = hd_task_read(r->work, &task, err);
     if (!rc && task.event_id && !json_object_get(task.body, "event")) {
-        rc = r->ctx->store->ops->event(r->ctx->store, r->work->arena, task.event_id, &r->event, err);
+        rc = hd_recent_event(r->ctx->recent, r->ctx->store, r->ctx->now_ms, r->work->arena, task.event_id, &r->event, err);
         return rc || r->event ? rc : bury(r, "event_not_found", "the event is not in the log");
     }
     if (!rc) rc = take_envelope(r, task.body, err);
@@ -89,7 +89,7 @@ static int enrich(struct routing *r, struct hd_error *err) {
     int rc = hd_json_parse(r->work->arena, event->payload, strlen(event->payload), 0, &payload, err);
     if (rc) return rc;
     r->payload = payload;
-    if (event->ticket_id) rc = r->ctx->store->ops->ticket(r->ctx->store, r->work->arena, event->ticket_id, &r->ticket, err);
+    if (event->ticket_id) rc = hd_recent_ticket(r->ctx->recent, r->ctx->store, r->ctx->now_ms, r->work->arena, event->ticket_id, &r->ticket, err);
     if (rc) return rc;
     const struct hd_ticket *ticket = r->ticket;
     const char *user_id = hd_json_str(payload, "userId"), *agent_id = hd_json_str(payload, "agentId"), *author = hd_json_str(payload, "authorId");
@@ -137,7 +137,7 @@ static int add_one(struct routing *r, const struct hd_rule *rule, const char *us
     if (!user_id) return 0;
     const struct target *known = find_target(r, user_id);
     const struct hd_user *user = known ? known->user : NULL;
-    int rc = known ? 0 : r->ctx->store->ops->user(r->ctx->store, r->work->arena, user_id, &user, err);
+    int rc = known ? 0 : hd_recent_user(r->ctx->recent, r->ctx->store, r->ctx->now_ms, r->work->arena, user_id, &user, err);
     return rc ? rc : add_target(r, rule, user_id, user, err);
 }
 

@@ -294,6 +294,7 @@ static int collect_scan(struct list *list, size_t want, int64_t below, struct hd
     int r = 0;
     if (below == INT64_MAX) {
         r = newest_seq(list, &below, err);
+        if (r) return r;
         below++;
     }
     int64_t above = below > SCAN_MAX ? below - SCAN_MAX - 1 : 0;

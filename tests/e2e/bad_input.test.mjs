@@ -8,6 +8,7 @@ import { missingBinary, startServer } from './support/server.mjs';
 
 const BODY_MAX = 1024 * 1024;
 const HEADERS_MAX = 64;
+const HEADERS_MAX_BYTES = 8 * 1024;
 const URL_MAX = 4096;
 const CHANNELS = ['email', 'inapp'];
 const SECRET = randomBytes(32).toString('hex');
@@ -159,7 +160,7 @@ describe('bad input', { skip }, () => {
     const many = Array.from({ length: HEADERS_MAX + 1 }, (_, i) => `X-${i}: ${i}`);
     await refuse([
       ['too many headers', 431, raw(head('GET /tickets HTTP/1.1', ...many))],
-      ['too long a header', 431, raw(head('GET /tickets HTTP/1.1', `X-Long: ${'x'.repeat(17 * 1024)}`))],
+      ['too long a header', 431, raw(head('GET /tickets HTTP/1.1', `X-Long: ${'x'.repeat(HEADERS_MAX_BYTES)}`))],
     ]);
     const long = (await exchange(server.port, head(`GET /tickets?cursor=${'x'.repeat(URL_MAX)} HTTP/1.1`))).answers[0];
     assert.ok([413, 414, 431].includes(long?.status), `too long a URL: ${long?.status}`);
@@ -268,7 +269,7 @@ describe('bad input', { skip }, () => {
     ]));
 
   test('a correlation id or a trace that is wrong is replaced, not repeated', async () => {
-    for (const bad of ['x'.repeat(5000), 'a b', '<script>', '{"a":1}']) {
+    for (const bad of ['x'.repeat(2000), 'a b', '<script>', '{"a":1}']) {
       const answer = await ask('GET', '/tickets', undefined, { headers: { 'X-Correlation-Id': bad, traceparent: bad } });
       assert.equal(answer.status, 200);
       assert.match(answer.headers['x-correlation-id'], /^[0-9a-f-]{36}$/);
