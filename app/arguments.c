@@ -5,7 +5,8 @@
 
 static struct argument *find(struct arguments *arguments, const char *name, size_t len) {
     for (struct argument *option = arguments->options; option->name; option++)
-        if (strlen(option->name) == len && memcmp(option->name, name, len) == 0) return option;
+        if (strlen(option->name) == len && memcmp(option->name, name, len) == 0)
+            return option;
     return NULL;
 }
 
@@ -20,12 +21,14 @@ static bool take_option(struct arguments *arguments, const char *text, const cha
     }
     if (option->flag) {
         option->value = "";
-        if (equals) (void)fprintf(stderr, "helpdesk: --%s takes no value\n", option->name);
+        if (equals)
+            (void)fprintf(stderr, "helpdesk: --%s takes no value\n", option->name);
         return !equals;
     }
     option->value = equals ? equals + 1 : next;
     *ret_took_next = !equals;
-    if (!option->value) (void)fprintf(stderr, "helpdesk: --%s wants a value\n", option->name);
+    if (!option->value)
+        (void)fprintf(stderr, "helpdesk: --%s wants a value\n", option->name);
     return option->value != NULL;
 }
 
@@ -33,7 +36,8 @@ bool hd_arguments_parse(struct arguments *arguments, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) == 0) {
             bool took_next = false;
-            if (!take_option(arguments, argv[i] + 2, i + 1 < argc ? argv[i + 1] : NULL, &took_next)) return false;
+            if (!take_option(arguments, argv[i] + 2, i + 1 < argc ? argv[i + 1] : NULL, &took_next))
+                return false;
             i += took_next;
         } else if (arguments->word_count < ARGUMENT_WORDS_MAX) {
             arguments->words[arguments->word_count++] = argv[i];

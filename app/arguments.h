@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 struct argument {
-    const char *name; /* "queue" for --queue */
-    bool flag;        /* takes no value */
+    const char *name;  /* "queue" for --queue */
+    bool flag;         /* takes no value */
     const char *value; /* filled; "" for a flag that is there; NULL: absent */
 };
 

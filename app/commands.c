@@ -30,8 +30,10 @@ static int not_understood(const char *what) {
 static int run_serve(const struct hd_settings *settings, int argc, char **argv) {
     struct argument options[] = {{.name = "demo", .flag = true}, {.name = "no-processors", .flag = true}, {0}};
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
-    if (args.word_count > 0) return not_understood("serve takes no words");
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
+    if (args.word_count > 0)
+        return not_understood("serve takes no words");
     return hd_serve(settings, hd_argument(&args, "demo") != NULL, hd_argument(&args, "no-processors") == NULL);
 }
 
@@ -56,16 +58,20 @@ static void tell_problem(const struct hd_response *response) {
 }
 
 /* One request as the administrator; its answer printed, or its problem told. */
-static int request(struct local_host *host, const char *method, const char *path, const char *query, const char *body, struct hd_response *ret) {
+static int request(struct local_host *host, const char *method, const char *path, const char *query, const char *body,
+                   struct hd_response *ret) {
     struct hd_error err = {0};
-    if (hd_local_host_request(host, method, path, query, body, body ? strlen(body) : 0, ret, &err)) return failed(&err);
-    if (ret->status < 400) return DONE;
+    if (hd_local_host_request(host, method, path, query, body, body ? strlen(body) : 0, ret, &err))
+        return failed(&err);
+    if (ret->status < 400)
+        return DONE;
     tell_problem(ret);
     return FAILED;
 }
 
 static void print_answer(const struct hd_response *response) {
-    if (response->body_bytes > 0) (void)printf("%.*s\n", (int)response->body_bytes, response->body);
+    if (response->body_bytes > 0)
+        (void)printf("%.*s\n", (int)response->body_bytes, response->body);
 }
 
 static struct local_host *open_host(const struct hd_settings *settings, enum hd_role role) {
@@ -81,9 +87,11 @@ static struct local_host *open_host(const struct hd_settings *settings, enum hd_
 static int request_once(const struct hd_settings *settings, enum hd_role role, const char *method, const char *path, const char *body) {
     struct local_host *host = open_host(settings, role);
     struct hd_response response = {0};
-    if (!host) return FAILED;
+    if (!host)
+        return FAILED;
     int status = request(host, method, path, "", body, &response);
-    if (status == DONE) print_answer(&response);
+    if (status == DONE)
+        print_answer(&response);
     hd_local_host_close(host);
     return status;
 }
@@ -97,21 +105,27 @@ static int read_all(const char *path, struct hd_buffer *out) {
         return FAILED;
     }
     char piece[8192];
-    for (size_t got = fread(piece, 1, sizeof piece, file); got > 0; got = fread(piece, 1, sizeof piece, file)) hd_buffer_add(out, piece, got);
+    for (size_t got = fread(piece, 1, sizeof piece, file); got > 0; got = fread(piece, 1, sizeof piece, file))
+        hd_buffer_add(out, piece, got);
     bool broken = ferror(file) != 0 || out->failure != 0;
-    if (file != stdin) (void)fclose(file);
-    if (broken) (void)fprintf(stderr, "helpdesk: cannot read %s, or it is longer than %d bytes\n", path, HD_HTTP_BODY_MAX_BYTES);
+    if (file != stdin)
+        (void)fclose(file);
+    if (broken)
+        (void)fprintf(stderr, "helpdesk: cannot read %s, or it is longer than %d bytes\n", path, HD_HTTP_BODY_MAX_BYTES);
     return broken ? FAILED : DONE;
 }
 
 static int run_publish(const struct hd_settings *settings, int argc, char **argv) {
     struct argument options[] = {{0}};
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
-    if (args.word_count != 1) return not_understood("publish wants one file, or -");
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
+    if (args.word_count != 1)
+        return not_understood("publish wants one file, or -");
     struct hd_buffer body = {.limit_bytes = HD_HTTP_BODY_MAX_BYTES};
     int status = read_all(args.words[0], &body);
-    if (status == DONE) status = request_once(settings, HD_ROLE_SERVICE, "POST", "/events", hd_buffer_text(&body));
+    if (status == DONE)
+        status = request_once(settings, HD_ROLE_SERVICE, "POST", "/events", hd_buffer_text(&body));
     hd_buffer_free(&body);
     return status;
 }
@@ -121,23 +135,29 @@ static int run_publish(const struct hd_settings *settings, int argc, char **argv
 static int run_token(const struct hd_settings *settings, int argc, char **argv) {
     struct argument options[] = {{.name = "user"}, {.name = "role"}, {.name = "ttl"}, {0}};
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
     const char *user = hd_argument(&args, "user"), *role_name = hd_argument(&args, "role"), *ttl = hd_argument(&args, "ttl");
     int role = role_name ? hd_role_from_name(role_name) : -1;
     int64_t ttl_ms = (int64_t)24 * 3600 * 1000;
     struct hd_error err = {0};
-    if (!user || !hd_id_acceptable(user)) return not_understood("token wants --user ID");
-    if (role < 0) return not_understood("token wants --role customer|agent|manager|admin|service");
-    if (ttl && hd_duration_parse(ttl, &ttl_ms, &err)) return failed(&err);
+    if (!user || !hd_id_acceptable(user))
+        return not_understood("token wants --user ID");
+    if (role < 0)
+        return not_understood("token wants --role customer|agent|manager|admin|service");
+    if (ttl && hd_duration_parse(ttl, &ttl_ms, &err))
+        return failed(&err);
     struct runtime *runtime = NULL;
-    if (hd_runtime_open(settings, RUNTIME_SECRET, &runtime, &err)) return failed(&err);
+    if (hd_runtime_open(settings, RUNTIME_SECRET, &runtime, &err))
+        return failed(&err);
     int64_t now_ms = hd_system_clock.now_ms(&hd_system_clock);
     struct hd_jwt_key key = hd_runtime_key(runtime);
     struct hd_claims claims = {.subject = user, .role = (enum hd_role)role, .expires_at_s = (now_ms + ttl_ms) / 1000};
     struct hd_arena *arena = hd_arena_new(64 * 1024);
     const char *token = NULL;
     int r = arena ? hd_jwt_sign(&key, &claims, now_ms, arena, &token, &err) : hd_error_set(&err, HD_ERR_NO_MEMORY, "no memory");
-    if (!r) (void)printf("%s\n", token);
+    if (!r)
+        (void)printf("%s\n", token);
     hd_arena_free(arena);
     hd_runtime_close(runtime);
     return r ? failed(&err) : DONE;
@@ -146,17 +166,21 @@ static int run_token(const struct hd_settings *settings, int argc, char **argv) 
 /* ---- users ---- */
 
 static int run_users(const struct hd_settings *settings, int argc, char **argv) {
-    static const char *const fields[][2] = {{"id", "userId"},   {"name", "name"},           {"email", "email"}, {"phone", "phone"},
-                                            {"role", "role"},   {"locale", "locale"},       {"team", "team"},   {"time-zone", "timeZone"}};
+    static const char *const fields[][2] = {{"id", "userId"}, {"name", "name"},     {"email", "email"}, {"phone", "phone"},
+                                            {"role", "role"}, {"locale", "locale"}, {"team", "team"},   {"time-zone", "timeZone"}};
     struct argument options[HD_ARRAY_LEN(fields) + 1] = {0};
-    for (size_t i = 0; i < HD_ARRAY_LEN(fields); i++) options[i].name = fields[i][0];
+    for (size_t i = 0; i < HD_ARRAY_LEN(fields); i++)
+        options[i].name = fields[i][0];
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
-    if (args.word_count != 1 || strcmp(args.words[0], "add") != 0) return not_understood("users knows: add");
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
+    if (args.word_count != 1 || strcmp(args.words[0], "add") != 0)
+        return not_understood("users knows: add");
     struct hd_buffer body = {0};
     struct hd_json_writer w = hd_json_writer(&body);
     hd_json_open_object(&w, NULL);
-    for (size_t i = 0; i < HD_ARRAY_LEN(fields); i++) hd_json_put_str_if(&w, fields[i][1], options[i].value);
+    for (size_t i = 0; i < HD_ARRAY_LEN(fields); i++)
+        hd_json_put_str_if(&w, fields[i][1], options[i].value);
     hd_json_close_object(&w);
     int status = request_once(settings, HD_ROLE_ADMIN, "POST", "/users", hd_buffer_text(&body));
     hd_buffer_free(&body);
@@ -182,7 +206,8 @@ static void print_row(const json_t *item, const struct column *columns) {
 }
 
 static void print_head(const struct column *columns) {
-    for (const struct column *column = columns; column->field; column++) (void)printf("%-*s ", column->width, column->field);
+    for (const struct column *column = columns; column->field; column++)
+        (void)printf("%-*s ", column->width, column->field);
     (void)printf("\n");
 }
 
@@ -203,20 +228,26 @@ static void print_page(const json_t *page, const struct column *columns, bool as
 
 /* "queue=email&limit=50&": the options that were given, as a query. Values are escaped. */
 static void add_query(struct hd_buffer *query, const char *name, const char *value) {
-    if (!value) return;
+    if (!value)
+        return;
     hd_buffer_printf(query, "%s%s=", query->len > 0 ? "&" : "", name);
     for (const unsigned char *c = (const unsigned char *)value; *c; c++)
-        hd_buffer_printf(query, (*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z') || *c == '-' || *c == '_' || *c == '.' ? "%c" : "%%%02X", *c);
+        hd_buffer_printf(
+            query,
+            (*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z') || *c == '-' || *c == '_' || *c == '.' ? "%c" : "%%%02X",
+            *c);
 }
 
 enum { LIST_PAGE = 200 };
 
 /* Prints a list, page by page, until limit items. */
-static int print_list(const struct hd_settings *settings, const char *path, const struct hd_buffer *filter, const struct column *columns, int64_t limit,
-                      bool as_json) {
+static int print_list(const struct hd_settings *settings, const char *path, const struct hd_buffer *filter, const struct column *columns,
+                      int64_t limit, bool as_json) {
     struct local_host *host = open_host(settings, HD_ROLE_ADMIN);
-    if (!host) return FAILED;
-    if (!as_json) print_head(columns);
+    if (!host)
+        return FAILED;
+    if (!as_json)
+        print_head(columns);
     char cursor[HD_CURSOR_MAX_LEN + 1] = "";
     int status = DONE;
     do {
@@ -227,7 +258,8 @@ static int print_list(const struct hd_settings *settings, const char *path, cons
         (void)snprintf(page_limit, sizeof page_limit, "%d", limit < LIST_PAGE ? (int)limit : LIST_PAGE);
         hd_buffer_add_str(&query, hd_buffer_text(filter));
         add_query(&query, "limit", page_limit);
-        if (*cursor) add_query(&query, "cursor", cursor);
+        if (*cursor)
+            add_query(&query, "cursor", cursor);
         status = request(host, "GET", path, hd_buffer_text(&query), NULL, &response);
         if (status == DONE && hd_json_load(response.body, response.body_bytes, 0, &page, NULL) == 0) {
             print_page(page, columns, as_json);
@@ -249,13 +281,22 @@ static int64_t limit_of(const struct arguments *args) {
 }
 
 static int run_notifications(const struct hd_settings *settings, int argc, char **argv) {
-    static const struct column columns[] = {{"notificationId", 36}, {"event", 18}, {"target", 16}, {"channel", 8}, {"status", 10},
-                                            {"attempts", 8},        {"reason", 20}, {"createdAt", 24}, {0}};
-    struct argument options[] = {{.name = "status"}, {.name = "channel"}, {.name = "user"}, {.name = "ticket"}, {.name = "event"},
-                                 {.name = "limit"},  {.name = "json", .flag = true}, {0}};
+    static const struct column columns[] = {{"notificationId", 36}, {"event", 18},     {"target", 16},
+                                            {"channel", 8},         {"status", 10},    {"attempts", 8},
+                                            {"reason", 20},         {"createdAt", 24}, {0}};
+    struct argument options[] = {{.name = "status"},
+                                 {.name = "channel"},
+                                 {.name = "user"},
+                                 {.name = "ticket"},
+                                 {.name = "event"},
+                                 {.name = "limit"},
+                                 {.name = "json", .flag = true},
+                                 {0}};
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
-    if (args.word_count != 1 || strcmp(args.words[0], "list") != 0) return not_understood("notifications knows: list");
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
+    if (args.word_count != 1 || strcmp(args.words[0], "list") != 0)
+        return not_understood("notifications knows: list");
     struct hd_buffer filter = {0};
     add_query(&filter, "status", hd_argument(&args, "status"));
     add_query(&filter, "channel", hd_argument(&args, "channel"));
@@ -270,7 +311,7 @@ static int run_notifications(const struct hd_settings *settings, int argc, char 
 /* ---- dead letters ---- */
 
 static int dlq_list(const struct hd_settings *settings, const struct arguments *args) {
-    static const struct column columns[] = {{"deadLetterId", 36}, {"queue", 8},  {"reason", 22}, {"attempts", 8},
+    static const struct column columns[] = {{"deadLetterId", 36}, {"queue", 8},   {"reason", 22},    {"attempts", 8},
                                             {"target", 16},       {"detail", 40}, {"createdAt", 24}, {0}};
     struct hd_buffer filter = {0};
     add_query(&filter, "queue", hd_argument(args, "queue"));
@@ -282,14 +323,16 @@ static int dlq_list(const struct hd_settings *settings, const struct arguments *
 
 static int dlq_one(const struct hd_settings *settings, const char *method, const char *id, const char *suffix) {
     char path[HD_ID_MAX_LEN * 3 + 64];
-    if (!hd_id_acceptable(id)) return not_understood("this is no id of a dead letter");
+    if (!hd_id_acceptable(id))
+        return not_understood("this is no id of a dead letter");
     (void)snprintf(path, sizeof path, "/dead-letters/%s%s", id, suffix);
     return request_once(settings, HD_ROLE_ADMIN, method, path, NULL);
 }
 
 static int dlq_redrive_all(const struct hd_settings *settings, const struct arguments *args) {
     struct local_host *host = open_host(settings, HD_ROLE_ADMIN);
-    if (!host) return FAILED;
+    if (!host)
+        return FAILED;
     struct hd_buffer body = {0};
     struct hd_json_writer w = hd_json_writer(&body);
     hd_json_open_object(&w, NULL);
@@ -303,12 +346,14 @@ static int dlq_redrive_all(const struct hd_settings *settings, const struct argu
         struct hd_response response = {0};
         json_t *answer = NULL;
         status = request(host, "POST", "/dead-letters/redrive", "", hd_buffer_text(&body), &response);
-        if (status != DONE || hd_json_load(response.body, response.body_bytes, 0, &answer, NULL)) break;
+        if (status != DONE || hd_json_load(response.body, response.body_bytes, 0, &answer, NULL))
+            break;
         redriven += hd_json_int(answer, "redriven", 0);
         more = json_is_true(json_object_get(answer, "more"));
         json_decref(answer);
     }
-    if (status == DONE) (void)printf("%lld sent again\n", (long long)redriven);
+    if (status == DONE)
+        (void)printf("%lld sent again\n", (long long)redriven);
     hd_buffer_free(&body);
     hd_local_host_close(host);
     return status;
@@ -320,12 +365,14 @@ static size_t purge_page(struct local_host *host, const struct hd_buffer *filter
     json_t *page = NULL, *item = NULL;
     size_t i = 0, purged = 0;
     *ret_status = request(host, "GET", "/dead-letters", hd_buffer_text(filter), NULL, &response);
-    if (*ret_status != DONE || hd_json_load(response.body, response.body_bytes, 0, &page, NULL)) return 0;
+    if (*ret_status != DONE || hd_json_load(response.body, response.body_bytes, 0, &page, NULL))
+        return 0;
     json_array_foreach(json_object_get(page, "items"), i, item) {
         char path[HD_ID_MAX_LEN * 3 + 64];
         (void)snprintf(path, sizeof path, "/dead-letters/%s", hd_json_str(item, "deadLetterId"));
         *ret_status = request(host, "DELETE", path, "", NULL, &response);
-        if (*ret_status != DONE) break;
+        if (*ret_status != DONE)
+            break;
         purged++;
     }
     json_decref(page);
@@ -334,7 +381,8 @@ static size_t purge_page(struct local_host *host, const struct hd_buffer *filter
 
 static int dlq_purge_all(const struct hd_settings *settings, const struct arguments *args) {
     struct local_host *host = open_host(settings, HD_ROLE_ADMIN);
-    if (!host) return FAILED;
+    if (!host)
+        return FAILED;
     struct hd_buffer filter = {0};
     add_query(&filter, "queue", hd_argument(args, "queue"));
     add_query(&filter, "reason", hd_argument(args, "reason"));
@@ -345,22 +393,28 @@ static int dlq_purge_all(const struct hd_settings *settings, const struct argume
         count = purge_page(host, &filter, &status);
         purged += count;
     } while (status == DONE && count > 0);
-    if (status == DONE) (void)printf("%zu purged\n", purged);
+    if (status == DONE)
+        (void)printf("%zu purged\n", purged);
     hd_buffer_free(&filter);
     hd_local_host_close(host);
     return status;
 }
 
 static int run_dlq(const struct hd_settings *settings, int argc, char **argv) {
-    struct argument options[] = {{.name = "queue"}, {.name = "reason"}, {.name = "limit"}, {.name = "all", .flag = true}, {.name = "json", .flag = true}, {0}};
+    struct argument options[] = {
+        {.name = "queue"}, {.name = "reason"}, {.name = "limit"}, {.name = "all", .flag = true}, {.name = "json", .flag = true}, {0}};
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
     const char *what = args.word_count > 0 ? args.words[0] : "", *id = args.word_count == 2 ? args.words[1] : NULL;
     bool all = hd_argument(&args, "all") != NULL;
-    if (strcmp(what, "list") == 0 && !id) return dlq_list(settings, &args);
+    if (strcmp(what, "list") == 0 && !id)
+        return dlq_list(settings, &args);
     bool redrive = strcmp(what, "redrive") == 0, purge = strcmp(what, "purge") == 0;
-    if ((!redrive && !purge) || (id != NULL) == all) return not_understood("dlq knows: list; redrive ID or --all; purge ID or --all");
-    if (id) return redrive ? dlq_one(settings, "POST", id, "/redrive") : dlq_one(settings, "DELETE", id, "");
+    if ((!redrive && !purge) || (id != NULL) == all)
+        return not_understood("dlq knows: list; redrive ID or --all; purge ID or --all");
+    if (id)
+        return redrive ? dlq_one(settings, "POST", id, "/redrive") : dlq_one(settings, "DELETE", id, "");
     return redrive ? dlq_redrive_all(settings, &args) : dlq_purge_all(settings, &args);
 }
 
@@ -369,13 +423,17 @@ static int run_dlq(const struct hd_settings *settings, int argc, char **argv) {
 static int run_check(const struct hd_settings *settings, int argc, char **argv) {
     struct argument options[] = {{0}};
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
     struct runtime *runtime = NULL;
     struct hd_error err = {0};
     int r = hd_runtime_open(settings, RUNTIME_SECRET | RUNTIME_MESSAGES | RUNTIME_STORE, &runtime, &err);
-    if (!r) (void)printf("settings, schemas and templates: good (e-mail: %s)\n", runtime->providers[HD_EMAIL]->ops->name);
-    if (!r) r = hd_sqlite_verify(runtime->database, &err);
-    if (!r) (void)printf("database in %s: sound\n", settings->data_dir);
+    if (!r)
+        (void)printf("settings, schemas and templates: good (e-mail: %s)\n", runtime->providers[HD_EMAIL]->ops->name);
+    if (!r)
+        r = hd_sqlite_verify(runtime->database, &err);
+    if (!r)
+        (void)printf("database in %s: sound\n", settings->data_dir);
     hd_runtime_close(runtime);
     return r ? failed(&err) : DONE;
 }
@@ -383,13 +441,17 @@ static int run_check(const struct hd_settings *settings, int argc, char **argv) 
 static int run_backup(const struct hd_settings *settings, int argc, char **argv) {
     struct argument options[] = {{0}};
     struct arguments args = {.options = options};
-    if (!hd_arguments_parse(&args, argc, argv)) return NOT_UNDERSTOOD;
-    if (args.word_count != 1) return not_understood("backup wants one file, which must not exist");
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
+    if (args.word_count != 1)
+        return not_understood("backup wants one file, which must not exist");
     struct runtime *runtime = NULL;
     struct hd_error err = {0};
     int r = hd_runtime_open(settings, RUNTIME_STORE, &runtime, &err);
-    if (!r) r = hd_sqlite_backup(runtime->database, args.words[0], &err);
-    if (!r) (void)printf("%s written\n", args.words[0]);
+    if (!r)
+        r = hd_sqlite_backup(runtime->database, args.words[0], &err);
+    if (!r)
+        (void)printf("%s written\n", args.words[0]);
     hd_runtime_close(runtime);
     return r ? failed(&err) : DONE;
 }
@@ -409,7 +471,8 @@ const struct command hd_commands[] = {
      run_serve},
     {"publish", "publish FILE|-", "An event, or a JSON array of up to 100, from a file or standard input.", run_publish},
     {"token", "token --user ID --role customer|agent|manager|admin|service [--ttl 24h]", "A signed token, for scripts.", run_token},
-    {"users", "users add --name N [--id ID] [--email E] [--role R] [--locale pt-BR|en] [--team T] [--phone P] [--time-zone Z]", "Adds a person.", run_users},
+    {"users", "users add --name N [--id ID] [--email E] [--role R] [--locale pt-BR|en] [--team T] [--phone P] [--time-zone Z]",
+     "Adds a person.", run_users},
     {"notifications", "notifications list [--status S] [--channel C] [--user ID] [--ticket ID] [--event ID] [--limit N] [--json]",
      "What was, is being and will not be delivered, newest first.", run_notifications},
     {"dlq", "dlq list|redrive|purge [ID|--all] [--queue Q] [--reason R] [--limit N] [--json]",

@@ -35,12 +35,14 @@ static int64_t monotonic_us(void) {
 static size_t take_batch(struct committer *c) {
     size_t count = 0;
     pthread_mutex_lock(&c->lock);
-    while (!c->first && !c->stopping) pthread_cond_wait(&c->work, &c->lock);
+    while (!c->first && !c->stopping)
+        pthread_cond_wait(&c->work, &c->lock);
     while (c->first && count < BATCH_MAX) {
         c->batch[count++] = c->first;
         c->first = (struct commit *)c->first->mail.next;
     }
-    if (!c->first) c->end = &c->first;
+    if (!c->first)
+        c->end = &c->first;
     pthread_mutex_unlock(&c->lock);
     return count;
 }
@@ -48,7 +50,8 @@ static size_t take_batch(struct committer *c) {
 static void commit_batch(struct committer *c, size_t count) {
     struct hd_error err = {0};
     int64_t began_us = monotonic_us();
-    for (size_t i = 0; i < count; i++) c->sets[i] = c->batch[i]->set;
+    for (size_t i = 0; i < count; i++)
+        c->sets[i] = c->batch[i]->set;
     int r = c->store->ops->commit(c->store, c->sets, count, c->results, &err);
     pthread_mutex_lock(&c->lock);
     c->last_error = err;
@@ -66,7 +69,8 @@ static void commit_batch(struct committer *c, size_t count) {
         struct commit *commit = c->batch[i];
         commit->error = err;
         commit->result = r ? (struct hd_commit_result){.code = err.code} : c->results[i];
-        if (commit->result.code == 0) c->listener.happened(c->listener.self, commit->set);
+        if (commit->result.code == 0)
+            c->listener.happened(c->listener.self, commit->set);
         mailbox_put(commit->reply_to, &commit->mail);
     }
     c->listener.batch_over(c->listener.self);
@@ -75,13 +79,16 @@ static void commit_batch(struct committer *c, size_t count) {
 static void *run(void *arg) {
     struct committer *c = arg;
     pthread_setname_np(pthread_self(), "committer");
-    for (size_t count = take_batch(c); count > 0; count = take_batch(c)) commit_batch(c, count);
+    for (size_t count = take_batch(c); count > 0; count = take_batch(c))
+        commit_batch(c, count);
     return NULL;
 }
 
-int hd_committer_start(struct hd_store *store, const struct committer_listener *listener, struct committer **ret_committer, struct hd_error *err) {
+int hd_committer_start(struct hd_store *store, const struct committer_listener *listener, struct committer **ret_committer,
+                       struct hd_error *err) {
     struct committer *c = calloc(1, sizeof *c);
-    if (!c) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the committer");
+    if (!c)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the committer");
     c->store = store;
     c->listener = *listener;
     c->end = &c->first;
@@ -107,10 +114,12 @@ void hd_committer_submit(struct committer *c, struct commit *commit) {
         bool waits = c->first == NULL;
         *c->end = commit;
         c->end = (struct commit **)(void *)&commit->mail.next;
-        if (waits) pthread_cond_signal(&c->work);
+        if (waits)
+            pthread_cond_signal(&c->work);
     }
     pthread_mutex_unlock(&c->lock);
-    if (!refused) return;
+    if (!refused)
+        return;
     hd_error_set(&commit->error, HD_ERR_UNAVAILABLE, "the server is stopping");
     commit->result = (struct hd_commit_result){.code = HD_ERR_UNAVAILABLE};
     mailbox_put(commit->reply_to, &commit->mail);
@@ -119,13 +128,15 @@ void hd_committer_submit(struct committer *c, struct commit *commit) {
 bool hd_committer_failed_within(struct committer *c, int64_t ms, struct hd_error *err) {
     pthread_mutex_lock(&c->lock);
     bool failed = c->last_error.code != 0 && monotonic_us() - c->last_us <= ms * 1000;
-    if (failed && err) *err = c->last_error;
+    if (failed && err)
+        *err = c->last_error;
     pthread_mutex_unlock(&c->lock);
     return failed;
 }
 
 void hd_committer_stop(struct committer *c) {
-    if (!c) return;
+    if (!c)
+        return;
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
     pthread_cond_signal(&c->work);

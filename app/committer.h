@@ -27,7 +27,8 @@ struct committer_listener {
 };
 
 /* store: the writer's own view, used by no other thread. */
-int hd_committer_start(struct hd_store *store, const struct committer_listener *listener, struct committer **ret_committer, struct hd_error *err) HD_MUST_CHECK;
+int hd_committer_start(struct hd_store *store, const struct committer_listener *listener, struct committer **ret_committer,
+                       struct hd_error *err) HD_MUST_CHECK;
 /* Any thread. After committer_stop has been called, commits come back with HD_ERR_UNAVAILABLE. */
 void hd_committer_submit(struct committer *committer, struct commit *commit);
 /* Whether the last batch failed, not longer ago than that; err says how. Any thread. */

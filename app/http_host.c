@@ -94,12 +94,14 @@ static struct exchange *exchange_new(struct http_host *host) {
         return x;
     }
     x = calloc(1, sizeof *x);
-    if (!x) return NULL;
+    if (!x)
+        return NULL;
     x->host = host;
     x->given = hd_arena_new(REQUEST_MEMORY_MAX_BYTES);
     x->made = hd_arena_new(REQUEST_MEMORY_MAX_BYTES);
     x->body.limit_bytes = HD_HTTP_BODY_MAX_BYTES + 1;
-    if (x->given && x->made) return x;
+    if (x->given && x->made)
+        return x;
     exchange_free(x);
     return NULL;
 }
@@ -107,7 +109,8 @@ static struct exchange *exchange_new(struct http_host *host) {
 static void exchange_give_back(struct exchange *x) {
     hd_arena_reset(x->given);
     hd_arena_reset(x->made);
-    if (x->body.capacity > 64 * 1024) hd_buffer_free(&x->body); /* a rare large body keeps no memory */
+    if (x->body.capacity > 64 * 1024)
+        hd_buffer_free(&x->body); /* a rare large body keeps no memory */
     hd_buffer_clear(&x->body);
     x->next = x->host->idle;
     x->host->idle = x;
@@ -129,7 +132,8 @@ static enum MHD_Result collect_header(void *arg, enum MHD_ValueKind kind, const 
         hd_error_set(&c->x->refused, HD_ERR_HEADERS_TOO_LARGE, "more than %d headers", HD_HTTP_HEADERS_MAX);
         return MHD_NO;
     }
-    if (!value) value = "";
+    if (!value)
+        value = "";
     c->bytes += strlen(name) + strlen(value) + 4;
     if (c->bytes > HD_HTTP_HEADERS_MAX_BYTES) {
         hd_error_set(&c->x->refused, HD_ERR_HEADERS_TOO_LARGE, "the headers are longer than %d bytes", HD_HTTP_HEADERS_MAX_BYTES);
@@ -169,7 +173,8 @@ static bool is_worth_discarding(const struct exchange *x) {
 static void *begin_exchange(void *arg, const char *uri, struct MHD_Connection *connection) {
     struct listener *listener = arg;
     struct exchange *x = exchange_new(listener->host);
-    if (!x) return NULL;
+    if (!x)
+        return NULL;
     x->connection = connection;
     x->state = READING;
     x->attempt = 0;
@@ -185,7 +190,8 @@ static void *begin_exchange(void *arg, const char *uri, struct MHD_Connection *c
         .query = query ? hd_arena_strdup(x->given, query + 1) : "",
         .private_listener = listener->private,
     };
-    if (!x->request.query) x->request.path = NULL;
+    if (!x->request.query)
+        x->request.path = NULL;
     if (path_len + (query ? strlen(query) : 0) > HD_HTTP_URL_MAX_BYTES)
         hd_error_set(&x->refused, HD_ERR_TOO_LARGE, "the URL is longer than %d bytes", HD_HTTP_URL_MAX_BYTES);
     return x;
@@ -215,14 +221,17 @@ static void tell_failure(const struct hd_response *response) {
 
 static enum MHD_Result send_answer(struct exchange *x) {
     const struct hd_response *response = &x->response;
-    if (response->error && response->error->code != HD_ERR_OVERLOADED) tell_failure(response);
+    if (response->error && response->error->code != HD_ERR_OVERLOADED)
+        tell_failure(response);
     /* the answer lives in the exchange, which outlives its sending */
     struct MHD_Response *answer =
         MHD_create_response_from_buffer(response->body_bytes, (void *)(uintptr_t)response->body, MHD_RESPMEM_PERSISTENT);
-    if (!answer) return MHD_NO;
+    if (!answer)
+        return MHD_NO;
     for (size_t i = 0; i < response->header_count; i++)
         MHD_add_response_header(answer, response->headers[i].name, response->headers[i].value);
-    if (atomic_load(&x->host->stopping)) MHD_add_response_header(answer, "Connection", "close");
+    if (atomic_load(&x->host->stopping))
+        MHD_add_response_header(answer, "Connection", "close");
     enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)response->status, answer);
     MHD_destroy_response(answer);
     x->state = ANSWERED;
@@ -231,7 +240,8 @@ static enum MHD_Result send_answer(struct exchange *x) {
 
 /* All decisions about a request, and its failure, are one trace. */
 static void keep_trace(struct exchange *x) {
-    if (x->request.correlation_id || !x->response.correlation_id) return;
+    if (x->request.correlation_id || !x->response.correlation_id)
+        return;
     x->request.correlation_id = hd_arena_strdup(x->given, x->response.correlation_id);
     x->request.traceparent = hd_arena_strdup(x->given, x->response.traceparent);
 }
@@ -256,7 +266,8 @@ static bool decide(struct exchange *x) {
         fail(x, &err);
         return false;
     }
-    if (x->changes.count == 0) return false;
+    if (x->changes.count == 0)
+        return false;
     x->commit.set = &x->changes;
     x->commit.reply_to = &host->mailbox;
     x->state = WAITING;
@@ -267,9 +278,12 @@ static bool decide(struct exchange *x) {
 /* True when the answer is there. */
 static bool committed(struct exchange *x) {
     enum hd_code code = x->commit.result.code;
-    if (code == 0) return true;
-    if (code == HD_ERR_CONFLICT && !x->host->ended) return !decide(x);
-    if (code == HD_ERR_CONFLICT) hd_error_set(&x->commit.error, HD_ERR_UNAVAILABLE, "the server is stopping");
+    if (code == 0)
+        return true;
+    if (code == HD_ERR_CONFLICT && !x->host->ended)
+        return !decide(x);
+    if (code == HD_ERR_CONFLICT)
+        hd_error_set(&x->commit.error, HD_ERR_UNAVAILABLE, "the server is stopping");
     fail(x, &x->commit.error);
     return true;
 }
@@ -294,11 +308,14 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     (void)connection;
     (void)url;
     (void)version;
-    if (!x) return MHD_NO;
-    if (x->state == WAITING) return send_answer(x);
+    if (!x)
+        return MHD_NO;
+    if (x->state == WAITING)
+        return send_answer(x);
     if (!x->request.method) {
         take_head(x, method);
-        if (x->refused.code != 0 && !is_worth_discarding(x)) return answer(x); /* before the body: the connection is closed behind the answer */
+        if (x->refused.code != 0 && !is_worth_discarding(x))
+            return answer(x); /* before the body: the connection is closed behind the answer */
         return MHD_YES;
     }
     if (*upload_size > 0) {
@@ -314,7 +331,8 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
     (void)arg;
     (void)connection;
     (void)how;
-    if (!x) return;
+    if (!x)
+        return;
     hd_histogram_observe(x->host->seconds, monotonic_us() - x->began_us);
     x->host->under_way--;
     exchange_give_back(x);
@@ -340,7 +358,8 @@ static int timeout_of(struct http_host *host) {
     int timeout = 1000;
     for (size_t i = 0; i < host->listener_count; i++) {
         MHD_UNSIGNED_LONG_LONG wait = 0;
-        if (MHD_get_timeout(host->listeners[i].daemon, &wait) == MHD_YES && wait < (unsigned)timeout) timeout = (int)wait;
+        if (MHD_get_timeout(host->listeners[i].daemon, &wait) == MHD_YES && wait < (unsigned)timeout)
+            timeout = (int)wait;
     }
     return timeout;
 }
@@ -356,20 +375,24 @@ static void *run(void *arg) {
     while (!finished(host)) {
         struct epoll_event events[4];
         int timeout = timeout_of(host);
-        if (atomic_load(&host->stopping) && timeout > 20) timeout = 20;
+        if (atomic_load(&host->stopping) && timeout > 20)
+            timeout = 20;
         int count = epoll_wait(host->epoll_fd, events, HD_ARRAY_LEN(events), timeout);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.fd != host->wake_fd) continue;
+            if (events[i].data.fd != host->wake_fd)
+                continue;
             uint64_t wakes = 0;
             (void)!read(host->wake_fd, &wakes, sizeof wakes);
         }
         take_commits(host);
-        for (size_t i = 0; i < host->listener_count; i++) MHD_run(host->listeners[i].daemon);
+        for (size_t i = 0; i < host->listener_count; i++)
+            MHD_run(host->listeners[i].daemon);
         if (atomic_load(&host->stopping) && !quiesced) {
             quiesced = true;
             for (size_t i = 0; i < host->listener_count; i++) {
                 MHD_socket fd = MHD_quiesce_daemon(host->listeners[i].daemon);
-                if (fd != MHD_INVALID_SOCKET) close(fd);
+                if (fd != MHD_INVALID_SOCKET)
+                    close(fd);
             }
         }
     }
@@ -382,7 +405,8 @@ static int address_parse(const char *text, struct sockaddr_storage *ret, struct 
     char host[128];
     uint16_t port = 0;
     int r = hd_listen_parse(text, host, sizeof host, &port, err);
-    if (r) return r;
+    if (r)
+        return r;
     struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)ret;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)ret;
     memset(ret, 0, sizeof *ret);
@@ -399,23 +423,26 @@ static int address_parse(const char *text, struct sockaddr_storage *ret, struct 
 
 static int watch(struct http_host *host, int fd, struct hd_error *err) {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) return 0;
+    if (epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+        return 0;
     return hd_error_set(err, HD_ERR_UNAVAILABLE, "epoll: %s", strerror(errno));
 }
 
 static int listen_on(struct http_host *host, const char *address, bool private, struct hd_error *err) {
     struct sockaddr_storage socket_address;
     int r = address_parse(address, &socket_address, err);
-    if (r) return r;
+    if (r)
+        return r;
     struct listener *listener = &host->listeners[host->listener_count];
     *listener = (struct listener){.host = host, .private = private};
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (socket_address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
-    listener->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_SOCK_ADDR, &socket_address, MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, listener,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_CONNECTION_LIMIT, host->options.connections_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_CONNECTION_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-        MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_END);
-    if (!listener->daemon) return hd_error_set(err, HD_ERR_CONFIGURATION, "cannot listen on %s: %s", address, strerror(errno));
+    listener->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_SOCK_ADDR, &socket_address,
+                                        MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+                                        listener, MHD_OPTION_CONNECTION_LIMIT, host->options.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                                        (unsigned)IDLE_CONNECTION_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+                                        MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_END);
+    if (!listener->daemon)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "cannot listen on %s: %s", address, strerror(errno));
     host->listener_count++;
     listener->epoll_fd = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD)->listen_fd;
     listener->port = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
@@ -424,7 +451,8 @@ static int listen_on(struct http_host *host, const char *address, bool private, 
 
 int hd_http_host_new(const struct http_host_options *options, struct http_host **ret_host, struct hd_error *err) {
     struct http_host *host = calloc(1, sizeof *host);
-    if (!host) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the HTTP host");
+    if (!host)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the HTTP host");
     host->options = *options;
     host->context = options->context;
     mailbox_init(&host->mailbox);
@@ -432,9 +460,12 @@ int hd_http_host_new(const struct http_host_options *options, struct http_host *
     host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     host->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = host->epoll_fd < 0 || host->wake_fd < 0 ? hd_error_set(err, HD_ERR_UNAVAILABLE, "epoll: %s", strerror(errno)) : 0;
-    if (!r) r = watch(host, host->wake_fd, err);
-    if (!r) r = listen_on(host, options->listen, false, err);
-    if (!r && options->metrics_listen) r = listen_on(host, options->metrics_listen, true, err);
+    if (!r)
+        r = watch(host, host->wake_fd, err);
+    if (!r)
+        r = listen_on(host, options->listen, false, err);
+    if (!r && options->metrics_listen)
+        r = listen_on(host, options->metrics_listen, true, err);
     if (r) {
         hd_http_host_free(host);
         return r;
@@ -444,7 +475,8 @@ int hd_http_host_new(const struct http_host_options *options, struct http_host *
 }
 
 int hd_http_host_start(struct http_host *host, struct hd_error *err) {
-    if (pthread_create(&host->thread, NULL, run, host) != 0) return hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the HTTP host");
+    if (pthread_create(&host->thread, NULL, run, host) != 0)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the HTTP host");
     return 0;
 }
 
@@ -453,7 +485,8 @@ uint16_t hd_http_host_port(const struct http_host *host) {
 }
 
 void hd_http_host_wake(struct http_host *host) {
-    if (mailbox_empty(&host->mailbox)) return;
+    if (mailbox_empty(&host->mailbox))
+        return;
     uint64_t one = 1;
     (void)!write(host->wake_fd, &one, sizeof one);
 }
@@ -467,16 +500,20 @@ void hd_http_host_stop(struct http_host *host, int64_t grace_ms) {
 }
 
 void hd_http_host_free(struct http_host *host) {
-    if (!host) return;
+    if (!host)
+        return;
     host->ended = true;
     take_commits(host); /* libmicrohttpd wants no suspended connection when it stops */
-    for (size_t i = 0; i < host->listener_count; i++) MHD_stop_daemon(host->listeners[i].daemon);
+    for (size_t i = 0; i < host->listener_count; i++)
+        MHD_stop_daemon(host->listeners[i].daemon);
     while (host->idle) {
         struct exchange *x = host->idle;
         host->idle = x->next;
         exchange_free(x);
     }
-    if (host->epoll_fd >= 0) close(host->epoll_fd);
-    if (host->wake_fd >= 0) close(host->wake_fd);
+    if (host->epoll_fd >= 0)
+        close(host->epoll_fd);
+    if (host->wake_fd >= 0)
+        close(host->wake_fd);
     free(host);
 }

@@ -13,9 +13,11 @@ static void print_setting(const char *name, const char *fallback, const char *he
 
 static int print_help(void) {
     (void)printf("helpdesk: a helpdesk whose every change is an event, and the engine that turns events into messages.\n\nCommands:\n");
-    for (size_t i = 0; i < hd_command_count; i++) (void)printf("  helpdesk %s\n", hd_commands[i].usage);
-    (void)printf("\n--config FILE before or behind a command reads settings from lines like NAME = value. helpdesk COMMAND --help says more.\n"
-                 "\nSettings (environment or file):\n");
+    for (size_t i = 0; i < hd_command_count; i++)
+        (void)printf("  helpdesk %s\n", hd_commands[i].usage);
+    (void)printf(
+        "\n--config FILE before or behind a command reads settings from lines like NAME = value. helpdesk COMMAND --help says more.\n"
+        "\nSettings (environment or file):\n");
     hd_settings_describe(print_setting);
     return 0;
 }
@@ -27,7 +29,8 @@ static int print_command_help(const struct command *command) {
 
 static const struct command *find_command(const char *name) {
     for (size_t i = 0; i < hd_command_count; i++)
-        if (strcmp(hd_commands[i].name, name) == 0) return &hd_commands[i];
+        if (strcmp(hd_commands[i].name, name) == 0)
+            return &hd_commands[i];
     return NULL;
 }
 
@@ -38,14 +41,16 @@ static void tell(const char *problem) {
 static void set_log_level(const char *name) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     for (unsigned i = 0; i < HD_ARRAY_LEN(names); i++)
-        if (strcmp(name, names[i]) == 0) hd_log_set_level((enum hd_log_level)i);
+        if (strcmp(name, names[i]) == 0)
+            hd_log_set_level((enum hd_log_level)i);
 }
 
 static int run_command(const struct command *command, const char *config_file, int argc, char **argv) {
     struct hd_settings *settings = NULL;
     hd_json_init();
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (hd_settings_load(config_file, tell, &settings, NULL)) return 1;
+    if (hd_settings_load(config_file, tell, &settings, NULL))
+        return 1;
     set_log_level(settings->log_level);
     int status = command->run(settings, argc, argv);
     hd_settings_free(settings);
@@ -72,7 +77,8 @@ int main(int argc, char **argv) {
         }
     }
     argv[kept] = NULL;
-    if (kept == 1) return help ? print_help() : (print_help(), 2);
+    if (kept == 1)
+        return help ? print_help() : (print_help(), 2);
     const struct command *command = find_command(argv[1]);
     if (!command) {
         (void)fprintf(stderr, "helpdesk: there is no command %s; see helpdesk --help\n", argv[1]);

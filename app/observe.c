@@ -15,34 +15,37 @@ struct observer {
     struct hd_metric *dead_letters;
     struct hd_metric *backlog[HD_QUEUE_COUNT], *oldest[HD_QUEUE_COUNT];
     _Atomic int64_t waiting;
-    char labels[HD_CHANNEL_COUNT * (HD_OUTCOME_COUNT + 2) + HD_EVENT_TYPE_COUNT + HD_QUEUE_COUNT][64]; /* the registry keeps pointers to them */
+    char labels[HD_CHANNEL_COUNT * (HD_OUTCOME_COUNT + 2) + HD_EVENT_TYPE_COUNT + HD_QUEUE_COUNT]
+               [64]; /* the registry keeps pointers to them */
     size_t label_count;
 };
 
 static const char *label(struct observer *o, const char *fmt, const char *first, const char *second) {
     char *text = o->labels[o->label_count++];
     /* NOLINTNEXTLINE(clang-diagnostic-format-nonliteral) */
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"")
-    (void)snprintf(text, sizeof o->labels[0], fmt, first, second);
-    _Pragma("GCC diagnostic pop")
-    return text;
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"")(void)
+        snprintf(text, sizeof o->labels[0], fmt, first, second);
+    _Pragma("GCC diagnostic pop") return text;
 }
 
 static void register_channel(struct observer *o, enum hd_channel channel) {
-    static const char *const name = "helpdesk_notifications_total", *const help = "Attempts by channel and outcome, and what was suppressed";
+    static const char *const name = "helpdesk_notifications_total", *const help =
+                                                                        "Attempts by channel and outcome, and what was suppressed";
     const char *text = hd_channel_name(channel);
     for (unsigned outcome = 0; outcome < HD_OUTCOME_COUNT; outcome++)
         o->notifications[channel][outcome] =
             hd_counter(name, help, label(o, "channel=\"%s\",outcome=\"%s\"", text, hd_outcome_name((enum hd_outcome_kind)outcome)));
     o->suppressed[channel] = hd_counter(name, help, label(o, "channel=\"%s\",outcome=\"%s\"", text, "suppressed"));
-    o->latency[channel] =
-        hd_histogram("helpdesk_ack_to_sent_seconds", "From the acceptance of the event to the hand-off", label(o, "channel=\"%s\"%s", text, ""));
+    o->latency[channel] = hd_histogram("helpdesk_ack_to_sent_seconds", "From the acceptance of the event to the hand-off",
+                                       label(o, "channel=\"%s\"%s", text, ""));
 }
 
 int hd_observer_new(struct observer **ret_observer, struct hd_error *err) {
     struct observer *o = calloc(1, sizeof *o);
-    if (!o) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for metrics");
-    for (unsigned channel = 0; channel < HD_CHANNEL_COUNT; channel++) register_channel(o, (enum hd_channel)channel);
+    if (!o)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for metrics");
+    for (unsigned channel = 0; channel < HD_CHANNEL_COUNT; channel++)
+        register_channel(o, (enum hd_channel)channel);
     for (unsigned type = 0; type < HD_EVENT_TYPE_COUNT; type++)
         o->events[type] = hd_counter("helpdesk_events_total", "Events accepted",
                                      label(o, "event=\"%s\"%s", hd_event_type_name((enum hd_event_type)type), ""));
@@ -62,7 +65,8 @@ void hd_observer_free(struct observer *observer) {
 
 static void tell_event(const struct hd_event *event) {
     struct hd_log_about about = {.correlation_id = event->correlation_id, .event_id = event->event_id, .traceparent = event->traceparent};
-    hd_log(HD_LOG_DEBUG, "event accepted", &about, HD_LOG_STR("event", hd_event_type_name(event->type)), HD_LOG_STR("ticketId", event->ticket_id));
+    hd_log(HD_LOG_DEBUG, "event accepted", &about, HD_LOG_STR("event", hd_event_type_name(event->type)),
+           HD_LOG_STR("ticketId", event->ticket_id));
 }
 
 static void tell_dead_letter(const struct hd_dead_letter *letter) {
@@ -73,30 +77,32 @@ static void tell_dead_letter(const struct hd_dead_letter *letter) {
 
 static void count_change(struct observer *o, const struct hd_change *change, int64_t *waiting) {
     switch (change->kind) {
-        case HD_CHANGE_APPEND_EVENT:
-            tell_event(change->event);
-            hd_counter_add(o->events[change->event->type], 1);
-            break;
-        case HD_CHANGE_PUT_NOTIFICATION:
-            if (change->notification->status == HD_SUPPRESSED) hd_counter_add(o->suppressed[change->notification->channel], 1);
-            break;
-        case HD_CHANGE_MOVE_NOTIFICATION: {
-            const struct hd_notification *n = change->move.to;
-            if (n->status == HD_SENT) hd_histogram_observe(o->latency[n->channel], (n->sent_at_ms - n->accepted_at_ms) * 1000);
-            break;
-        }
-        case HD_CHANGE_PUT_DEAD_LETTER:
-            tell_dead_letter(change->dead_letter);
-            hd_counter_add(o->dead_letters, 1);
-            break;
-        case HD_CHANGE_ENQUEUE:
-            ++*waiting;
-            break;
-        case HD_CHANGE_ACKNOWLEDGE:
-            --*waiting;
-            break;
-        default:
-            break;
+    case HD_CHANGE_APPEND_EVENT:
+        tell_event(change->event);
+        hd_counter_add(o->events[change->event->type], 1);
+        break;
+    case HD_CHANGE_PUT_NOTIFICATION:
+        if (change->notification->status == HD_SUPPRESSED)
+            hd_counter_add(o->suppressed[change->notification->channel], 1);
+        break;
+    case HD_CHANGE_MOVE_NOTIFICATION: {
+        const struct hd_notification *n = change->move.to;
+        if (n->status == HD_SENT)
+            hd_histogram_observe(o->latency[n->channel], (n->sent_at_ms - n->accepted_at_ms) * 1000);
+        break;
+    }
+    case HD_CHANGE_PUT_DEAD_LETTER:
+        tell_dead_letter(change->dead_letter);
+        hd_counter_add(o->dead_letters, 1);
+        break;
+    case HD_CHANGE_ENQUEUE:
+        ++*waiting;
+        break;
+    case HD_CHANGE_ACKNOWLEDGE:
+        --*waiting;
+        break;
+    default:
+        break;
     }
 }
 
@@ -111,7 +117,8 @@ static void tell_attempt(const struct hd_notification *n, const struct hd_attemp
 /* An attempt does not say its channel: its notification does, which is moved by the same changeset. */
 static void count_attempt(struct observer *o, const struct hd_changeset *set, const struct hd_attempt *attempt) {
     for (size_t i = 0; i < set->count; i++) {
-        if (set->changes[i].kind != HD_CHANGE_MOVE_NOTIFICATION) continue;
+        if (set->changes[i].kind != HD_CHANGE_MOVE_NOTIFICATION)
+            continue;
         const struct hd_notification *n = set->changes[i].move.to;
         hd_counter_add(o->notifications[n->channel][attempt->outcome], 1);
         tell_attempt(n, attempt);
@@ -124,9 +131,11 @@ void hd_observer_happened(void *self, const struct hd_changeset *set) {
     int64_t waiting = 0;
     for (size_t i = 0; i < set->count; i++) {
         count_change(o, &set->changes[i], &waiting);
-        if (set->changes[i].kind == HD_CHANGE_APPEND_ATTEMPT) count_attempt(o, set, set->changes[i].attempt);
+        if (set->changes[i].kind == HD_CHANGE_APPEND_ATTEMPT)
+            count_attempt(o, set, set->changes[i].attempt);
     }
-    if (waiting != 0) atomic_fetch_add_explicit(&o->waiting, waiting, memory_order_relaxed);
+    if (waiting != 0)
+        atomic_fetch_add_explicit(&o->waiting, waiting, memory_order_relaxed);
 }
 
 int64_t hd_observer_backlog(const struct observer *observer) {
@@ -137,7 +146,8 @@ void hd_observer_look(struct observer *o, struct hd_queue *queue, int64_t now_ms
     int64_t waiting = 0;
     for (unsigned name = 0; name < HD_QUEUE_COUNT; name++) {
         struct hd_queue_depth depth = {0};
-        if (queue->ops->depth(queue, (enum hd_queue_name)name, now_ms, &depth, NULL)) return;
+        if (queue->ops->depth(queue, (enum hd_queue_name)name, now_ms, &depth, NULL))
+            return;
         int64_t all = depth.visible + depth.in_flight + depth.delayed;
         waiting += all;
         hd_gauge_set(o->backlog[name], all);

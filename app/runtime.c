@@ -18,10 +18,12 @@ enum { SECRET_BYTES = 32 };
 static int make_folder(const char *path, struct hd_error *err) {
     char partial[4096];
     size_t len = strlen(path);
-    if (len == 0 || len >= sizeof partial) return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_DATA_DIR: \"%s\" is no folder", path);
+    if (len == 0 || len >= sizeof partial)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_DATA_DIR: \"%s\" is no folder", path);
     memcpy(partial, path, len + 1);
     for (size_t i = 1; i <= len; i++) {
-        if (partial[i] != '/' && partial[i] != '\0') continue;
+        if (partial[i] != '/' && partial[i] != '\0')
+            continue;
         char kept = partial[i];
         partial[i] = '\0';
         if (mkdir(partial, 0750) != 0 && errno != EEXIST)
@@ -36,12 +38,14 @@ static int make_folder(const char *path, struct hd_error *err) {
 static int read_secret(const char *path, char **ret, struct hd_error *err) {
     char text[512];
     FILE *file = fopen(path, "re");
-    if (!file) return hd_error_set(err, HD_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
+    if (!file)
+        return hd_error_set(err, HD_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
     size_t len = fread(text, 1, sizeof text - 1, file);
     (void)fclose(file);
     text[len] = '\0';
     text[strcspn(text, "\r\n")] = '\0';
-    if (strlen(text) < HD_JWT_SECRET_MIN_BYTES) return hd_error_set(err, HD_ERR_CONFIGURATION, "%s holds no secret of %d bytes or more", path, HD_JWT_SECRET_MIN_BYTES);
+    if (strlen(text) < HD_JWT_SECRET_MIN_BYTES)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "%s holds no secret of %d bytes or more", path, HD_JWT_SECRET_MIN_BYTES);
     *ret = strdup(text);
     return *ret ? 0 : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the secret");
 }
@@ -51,14 +55,16 @@ static int write_secret(const char *path, struct hd_error *err) {
     uint8_t random[SECRET_BYTES];
     char text[2 * SECRET_BYTES + 2], beside[4200];
     hd_system_random.fill(&hd_system_random, random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++) (void)snprintf(text + 2 * i, 3, "%02x", random[i]);
+    for (size_t i = 0; i < sizeof random; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", random[i]);
     text[2 * SECRET_BYTES] = '\n';
     (void)snprintf(beside, sizeof beside, "%s.%ld", path, (long)getpid());
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool written = fd >= 0 && write(fd, text, 2 * SECRET_BYTES + 1) == 2 * SECRET_BYTES + 1 && fsync(fd) == 0;
     bool linked = written && (link(beside, path) == 0 || errno == EEXIST);
     int problem = errno;
-    if (fd >= 0) close(fd);
+    if (fd >= 0)
+        close(fd);
     (void)unlink(beside);
     return linked ? 0 : hd_error_set(err, HD_ERR_UNAVAILABLE, "%s: %s", path, strerror(problem));
 }
@@ -71,7 +77,8 @@ static int open_secret(struct runtime *rt, struct hd_error *err) {
     char path[4160];
     (void)snprintf(path, sizeof path, "%s/jwt-secret", rt->settings->data_dir);
     int r = make_folder(rt->settings->data_dir, err);
-    if (!r && access(path, F_OK) != 0) r = write_secret(path, err);
+    if (!r && access(path, F_OK) != 0)
+        r = write_secret(path, err);
     return r ? r : read_secret(path, &rt->jwt_secret, err);
 }
 
@@ -86,15 +93,18 @@ static int open_store(struct runtime *rt, struct hd_error *err) {
 
 static int open_email(struct runtime *rt, struct hd_error *err) {
     const struct hd_settings *s = rt->settings;
-    if (!s->smtp_url) return hd_simulated_new(&rt->providers[HD_EMAIL], err);
-    struct hd_smtp_options options = {.url = s->smtp_url, .mail_from = s->mail_from, .ca_file = s->ca_file, .timeout_ms = s->smtp_timeout_ms};
+    if (!s->smtp_url)
+        return hd_simulated_new(&rt->providers[HD_EMAIL], err);
+    struct hd_smtp_options options = {
+        .url = s->smtp_url, .mail_from = s->mail_from, .ca_file = s->ca_file, .timeout_ms = s->smtp_timeout_ms};
     options.connect_timeout_ms = s->smtp_timeout_ms;
     return hd_smtp_new(&options, &rt->providers[HD_EMAIL], err);
 }
 
 static int open_messages(struct runtime *rt, struct hd_error *err) {
     int r = hd_event_schemas_load(&rt->schemas, err);
-    if (!r) r = hd_templates_load(rt->settings->locale, &rt->templates, err);
+    if (!r)
+        r = hd_templates_load(rt->settings->locale, &rt->templates, err);
     return r ? r : open_email(rt, err);
 }
 
@@ -113,16 +123,21 @@ static int open_parts(struct runtime *rt, int parts, struct hd_error *err) {
     } else if (asprintf(&rt->base_url, "http://%s", rt->settings->listen) < 0) {
         rt->base_url = NULL;
     }
-    if (!rt->base_url) r = hd_error_set(err, HD_ERR_NO_MEMORY, "no memory");
-    if (!r && (parts & RUNTIME_SECRET)) r = open_secret(rt, err);
-    if (!r && (parts & RUNTIME_MESSAGES)) r = open_messages(rt, err);
-    if (!r && (parts & RUNTIME_STORE)) r = open_store(rt, err);
+    if (!rt->base_url)
+        r = hd_error_set(err, HD_ERR_NO_MEMORY, "no memory");
+    if (!r && (parts & RUNTIME_SECRET))
+        r = open_secret(rt, err);
+    if (!r && (parts & RUNTIME_MESSAGES))
+        r = open_messages(rt, err);
+    if (!r && (parts & RUNTIME_STORE))
+        r = open_store(rt, err);
     return r;
 }
 
 int hd_runtime_open(const struct hd_settings *settings, int parts, struct runtime **ret_runtime, struct hd_error *err) {
     struct runtime *rt = calloc(1, sizeof *rt);
-    if (!rt) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory");
+    if (!rt)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory");
     rt->settings = settings;
     int r = open_parts(rt, parts, err);
     if (r) {
@@ -134,9 +149,11 @@ int hd_runtime_open(const struct hd_settings *settings, int parts, struct runtim
 }
 
 void hd_runtime_close(struct runtime *rt) {
-    if (!rt) return;
+    if (!rt)
+        return;
     for (size_t i = 0; i < HD_CHANNEL_COUNT; i++)
-        if (rt->providers[i]) rt->providers[i]->ops->close(rt->providers[i]);
+        if (rt->providers[i])
+            rt->providers[i]->ops->close(rt->providers[i]);
     hd_templates_free(rt->templates);
     hd_event_schemas_free(rt->schemas);
     hd_sqlite_close(rt->database);

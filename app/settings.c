@@ -32,7 +32,8 @@ static const struct setting table[] = {
     {"HELPDESK_BACKEND", BACKEND, AT(backend), "embedded", "embedded: everything in one process, on SQLite"},
     {"HELPDESK_BASE_URL", TEXT, AT(base_url), NULL, "how people reach this server, for links in messages; else http://<listen>"},
     {"HELPDESK_LOCALE", TEXT, AT(locale), "pt-BR", "for people who have chosen none: pt-BR or en"},
-    {"HELPDESK_JWT_SECRET", SECRET, AT(jwt_secret), NULL, "signs and checks tokens (HS256), 32 bytes or more; else one is made and kept in the data folder"},
+    {"HELPDESK_JWT_SECRET", SECRET, AT(jwt_secret), NULL,
+     "signs and checks tokens (HS256), 32 bytes or more; else one is made and kept in the data folder"},
     {"HELPDESK_JWT_ISSUER", TEXT, AT(jwt_issuer), "helpdesk", "iss of a token"},
     {"HELPDESK_JWT_AUDIENCE", TEXT, AT(jwt_audience), "helpdesk", "aud of a token"},
     {"HELPDESK_SMTP_URL", TEXT, AT(smtp_url), NULL, "smtp[s]://[user:password@]host[:port]; else e-mail is simulated and recorded"},
@@ -51,14 +52,16 @@ static const struct setting table[] = {
 };
 
 /* Names that other parts of the program, and the tests, read for themselves. */
-static const char *const elsewhere[] = {"HELPDESK_BINARY", "HELPDESK_SUITES_DIR", "HELPDESK_URL", "HELPDESK_TOKEN", "HELPDESK_SEED", "HELPDESK_BUILD_DIR", "HELPDESK_SOURCE_DIR", "HELPDESK_FLAVOR"};
+static const char *const elsewhere[] = {"HELPDESK_BINARY", "HELPDESK_SUITES_DIR", "HELPDESK_URL",        "HELPDESK_TOKEN",
+                                        "HELPDESK_SEED",   "HELPDESK_BUILD_DIR",  "HELPDESK_SOURCE_DIR", "HELPDESK_FLAVOR"};
 
 /* ---- one value ---- */
 
 static int set_text(struct hd_settings *settings, const struct setting *setting, const char *value, struct hd_error *err) {
     char **slot = (char **)(void *)((char *)settings + setting->offset);
     char *copy = strdup(value);
-    if (!copy) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for settings");
+    if (!copy)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for settings");
     free(*slot);
     *slot = copy;
     return 0;
@@ -77,15 +80,18 @@ static int set_number(struct hd_settings *settings, const struct setting *settin
 static int set_duration(struct hd_settings *settings, const struct setting *setting, const char *value, struct hd_error *err) {
     int64_t ms = 0;
     int r = hd_duration_parse(value, &ms, err);
-    if (r) return r;
-    if (ms < 1 || ms > TIMEOUT_MAX_MS) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" must be longer than 0 and at most 1 hour", value);
+    if (r)
+        return r;
+    if (ms < 1 || ms > TIMEOUT_MAX_MS)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" must be longer than 0 and at most 1 hour", value);
     *(int64_t *)(void *)((char *)settings + setting->offset) = ms;
     return 0;
 }
 
 static int check_one_of(const char *value, const char *const *allowed, struct hd_error *err) {
     for (size_t i = 0; allowed[i]; i++)
-        if (strcmp(value, allowed[i]) == 0) return 0;
+        if (strcmp(value, allowed[i]) == 0)
+            return 0;
     return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is none of the known ones (%s, …)", value, allowed[0]);
 }
 
@@ -93,17 +99,18 @@ static int check_value(const struct setting *setting, const char *value, struct 
     char host[128];
     uint16_t port = 0;
     switch (setting->kind) {
-        case LISTEN:
-            return hd_listen_parse(value, host, sizeof host, &port, err);
-        case SECRET:
-            return strlen(value) >= 32 ? 0 : hd_error_set(err, HD_ERR_CONFIGURATION, "the secret is shorter than 32 bytes");
-        case BACKEND:
-            if (strcmp(value, "aws") == 0) return hd_error_set(err, HD_ERR_CONFIGURATION, "the aws backend is not part of this version");
-            return check_one_of(value, (const char *const[]){"embedded", NULL}, err);
-        case LEVEL:
-            return check_one_of(value, (const char *const[]){"info", "debug", "warn", "error", NULL}, err);
-        default:
-            return 0;
+    case LISTEN:
+        return hd_listen_parse(value, host, sizeof host, &port, err);
+    case SECRET:
+        return strlen(value) >= 32 ? 0 : hd_error_set(err, HD_ERR_CONFIGURATION, "the secret is shorter than 32 bytes");
+    case BACKEND:
+        if (strcmp(value, "aws") == 0)
+            return hd_error_set(err, HD_ERR_CONFIGURATION, "the aws backend is not part of this version");
+        return check_one_of(value, (const char *const[]){"embedded", NULL}, err);
+    case LEVEL:
+        return check_one_of(value, (const char *const[]){"info", "debug", "warn", "error", NULL}, err);
+    default:
+        return 0;
     }
 }
 
@@ -111,18 +118,19 @@ static int set(struct hd_settings *settings, const struct setting *setting, cons
     void *slot = (char *)settings + setting->offset;
     int r = 0;
     switch (setting->kind) {
-        case RETRY:
-            r = hd_retry_parse(value, slot, err);
-            break;
-        case DURATION:
-            r = set_duration(settings, setting, value, err);
-            break;
-        case NUMBER:
-            r = set_number(settings, setting, value, err);
-            break;
-        default:
-            r = check_value(setting, value, err);
-            if (!r) r = set_text(settings, setting, value, err);
+    case RETRY:
+        r = hd_retry_parse(value, slot, err);
+        break;
+    case DURATION:
+        r = set_duration(settings, setting, value, err);
+        break;
+    case NUMBER:
+        r = set_number(settings, setting, value, err);
+        break;
+    default:
+        r = check_value(setting, value, err);
+        if (!r)
+            r = set_text(settings, setting, value, err);
     }
     return r ? hd_error_context(err, "%s", setting->name) : 0;
 }
@@ -131,7 +139,8 @@ static int set(struct hd_settings *settings, const struct setting *setting, cons
 
 static const struct setting *find(const char *name, size_t len) {
     for (size_t i = 0; i < HD_ARRAY_LEN(table); i++)
-        if (strlen(table[i].name) == len && memcmp(table[i].name, name, len) == 0) return &table[i];
+        if (strlen(table[i].name) == len && memcmp(table[i].name, name, len) == 0)
+            return &table[i];
     return NULL;
 }
 
@@ -143,8 +152,10 @@ struct loading {
 };
 
 static void problem(struct loading *l, const struct hd_error *err) {
-    if (l->tell) l->tell(err->detail);
-    if (!l->failed && l->first) *l->first = *err;
+    if (l->tell)
+        l->tell(err->detail);
+    if (!l->failed && l->first)
+        *l->first = *err;
     l->failed = true;
 }
 
@@ -158,22 +169,26 @@ static void take(struct loading *l, const char *name, size_t name_len, const cha
     } else if (*value == '\0') {
         return; /* set to nothing is not set */
     } else if (set(l->settings, setting, value, &err)) {
-        if (where) hd_error_context(&err, "%s", where);
+        if (where)
+            hd_error_context(&err, "%s", where);
         problem(l, &err);
     }
 }
 
 static char *trim(char *text) {
-    while (isspace((unsigned char)*text)) text++;
+    while (isspace((unsigned char)*text))
+        text++;
     char *end = text + strlen(text);
-    while (end > text && isspace((unsigned char)end[-1])) end--;
+    while (end > text && isspace((unsigned char)end[-1]))
+        end--;
     *end = '\0';
     return text;
 }
 
 static void take_line(struct loading *l, char *line, const char *where) {
     char *text = trim(line);
-    if (*text == '\0' || *text == '#' || *text == ';' || *text == '[') return;
+    if (*text == '\0' || *text == '#' || *text == ';' || *text == '[')
+        return;
     char *equals = strchr(text, '=');
     if (!equals) {
         struct hd_error err = {0};
@@ -213,26 +228,33 @@ static void take_file(struct loading *l, const char *path) {
 
 static void take_environment(struct loading *l) {
     for (char **entry = environ; *entry; entry++) {
-        if (strncmp(*entry, "HELPDESK_", 9) != 0) continue;
+        if (strncmp(*entry, "HELPDESK_", 9) != 0)
+            continue;
         const char *equals = strchr(*entry, '=');
-        if (!equals) continue;
+        if (!equals)
+            continue;
         size_t len = (size_t)(equals - *entry);
         bool ours = true;
         for (size_t i = 0; i < HD_ARRAY_LEN(elsewhere); i++)
-            if (strlen(elsewhere[i]) == len && memcmp(elsewhere[i], *entry, len) == 0) ours = false;
-        if (ours) take(l, *entry, len, equals + 1, NULL);
+            if (strlen(elsewhere[i]) == len && memcmp(elsewhere[i], *entry, len) == 0)
+                ours = false;
+        if (ours)
+            take(l, *entry, len, equals + 1, NULL);
     }
 }
 
 int hd_settings_load(const char *config_file, void (*tell)(const char *problem), struct hd_settings **ret_settings, struct hd_error *err) {
     struct hd_settings *settings = calloc(1, sizeof *settings);
-    if (!settings) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for settings");
+    if (!settings)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for settings");
     struct loading l = {.settings = settings, .tell = tell, .first = err};
     for (size_t i = 0; i < HD_ARRAY_LEN(table); i++) {
         struct hd_error own = {0};
-        if (table[i].fallback && set(settings, &table[i], table[i].fallback, &own)) problem(&l, &own);
+        if (table[i].fallback && set(settings, &table[i], table[i].fallback, &own))
+            problem(&l, &own);
     }
-    if (config_file) take_file(&l, config_file);
+    if (config_file)
+        take_file(&l, config_file);
     take_environment(&l);
     if (l.failed) {
         hd_settings_free(settings);
@@ -243,22 +265,26 @@ int hd_settings_load(const char *config_file, void (*tell)(const char *problem),
 }
 
 void hd_settings_free(struct hd_settings *settings) {
-    if (!settings) return;
+    if (!settings)
+        return;
     for (size_t i = 0; i < HD_ARRAY_LEN(table); i++) {
         enum kind kind = table[i].kind;
-        if (kind != RETRY && kind != DURATION && kind != NUMBER) free(*(char **)(void *)((char *)settings + table[i].offset));
+        if (kind != RETRY && kind != DURATION && kind != NUMBER)
+            free(*(char **)(void *)((char *)settings + table[i].offset));
     }
     free(settings);
 }
 
 void hd_settings_describe(void (*line)(const char *name, const char *fallback, const char *help)) {
-    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++) line(table[i].name, table[i].fallback, table[i].help);
+    for (size_t i = 0; i < HD_ARRAY_LEN(table); i++)
+        line(table[i].name, table[i].fallback, table[i].help);
 }
 
 /* "8080" → 8080; -1 for anything but digits, or too much. */
 static int port_parse(const char *text) {
     size_t len = strlen(text);
-    if (len == 0 || len > 5 || strspn(text, "0123456789") != len) return -1;
+    if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
+        return -1;
     long port = strtol(text, NULL, 10);
     return port <= UINT16_MAX ? (int)port : -1;
 }
@@ -266,7 +292,8 @@ static int port_parse(const char *text) {
 int hd_listen_parse(const char *text, char *ret_host, size_t host_bytes, uint16_t *ret_port, struct hd_error *err) {
     const char *colon = strrchr(text, ':'), *start = text;
     int port = colon ? port_parse(colon + 1) : -1;
-    if (port < 0) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an address like 127.0.0.1:8080", text);
+    if (port < 0)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an address like 127.0.0.1:8080", text);
     size_t len = (size_t)(colon - text);
     bool brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
     if (brackets) {
@@ -274,11 +301,13 @@ int hd_listen_parse(const char *text, char *ret_host, size_t host_bytes, uint16_
         len -= 2;
     }
     char host[INET6_ADDRSTRLEN];
-    if (len >= sizeof host || len >= host_bytes) return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%.60s\" is too long for an address", text);
+    if (len >= sizeof host || len >= host_bytes)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%.60s\" is too long for an address", text);
     memcpy(host, start, len);
     host[len] = '\0';
     unsigned char address[sizeof(struct in6_addr)];
-    if (inet_pton(brackets ? AF_INET6 : AF_INET, host, address) != 1) /* without brackets, nobody could tell the port of an IPv6 address from its last part */
+    if (inet_pton(brackets ? AF_INET6 : AF_INET, host, address) !=
+        1) /* without brackets, nobody could tell the port of an IPv6 address from its last part */
         return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is not an IP address and port, like 127.0.0.1:8080 or [::1]:8080", text);
     memcpy(ret_host, host, len + 1);
     *ret_port = (uint16_t)port;

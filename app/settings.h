@@ -30,7 +30,8 @@ struct hd_settings {
 };
 
 /* Reads config_file (NULL: none) and the environment. On an error, every problem has been told to `tell` (which may be NULL), one line each, and err has the first. */
-int hd_settings_load(const char *config_file, void (*tell)(const char *problem), struct hd_settings **ret_settings, struct hd_error *err) HD_MUST_CHECK;
+int hd_settings_load(const char *config_file, void (*tell)(const char *problem), struct hd_settings **ret_settings,
+                     struct hd_error *err) HD_MUST_CHECK;
 void hd_settings_free(struct hd_settings *settings); /* takes NULL */
 
 /* NAME, default, and what it is: for --help and the documents. */

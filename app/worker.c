@@ -11,13 +11,13 @@
 #include "processors/task.h"
 
 enum {
-    JOBS_MAX = 1024,              /* messages in flight, all processors together */
-    RECEIVE_AT_ONCE = 64,         /* of one queue, before the next one has its turn */
+    JOBS_MAX = 1024,                          /* messages in flight, all processors together */
+    RECEIVE_AT_ONCE = 64,                    /* of one queue, before the next one has its turn */
     JOB_MEMORY_MAX_BYTES = 16 * 1024 * 1024, /* more than a request may use: what came in can be worked on */
-    RETRY_AFTER_ERROR_MS = 1000,  /* when the store or the memory fails */
+    RETRY_AFTER_ERROR_MS = 1000,             /* when the store or the memory fails */
     TELL_EVERY_MS = 1000,
     VISIBILITY_MARGIN_MS = 60 * 1000,
-    IDLE_MS = 250,                /* look for messages of other processes this often */
+    IDLE_MS = 250, /* look for messages of other processes this often */
     PROCESSORS_MAX = 16,
 };
 
@@ -34,7 +34,8 @@ struct job {
     struct hd_transfer_result result;
     bool kept;      /* its outcome could not be recorded yet */
     int64_t due_ms; /* of a conclude that must be tried again */
-    struct hd_arena_mark decision; /* what a decision takes of the arena is given back before the next one: there may be very many while the store cannot be written */
+    struct hd_arena_mark
+        decision; /* what a decision takes of the arena is given back before the next one: there may be very many while the store cannot be written */
     struct job *next;
     struct job *made_before; /* all there are, wherever they may be */
 };
@@ -68,7 +69,8 @@ static int64_t now_ms(const struct worker *w) {
 
 static size_t index_of(const struct hd_processor *processor) {
     size_t i = 0;
-    while (hd_processors[i] != processor) i++;
+    while (hd_processors[i] != processor)
+        i++;
     return i;
 }
 
@@ -84,7 +86,8 @@ static struct job *job_take(struct worker *w) {
         return job;
     }
     job = calloc(1, sizeof *job);
-    if (!job) return NULL;
+    if (!job)
+        return NULL;
     job->work.arena = hd_arena_new(JOB_MEMORY_MAX_BYTES);
     if (!job->work.arena) {
         job_free(job);
@@ -110,7 +113,8 @@ static void job_give_back(struct job *job) {
 /* When the store fails, every message fails, every second: one line tells of all. */
 static bool may_tell(struct worker *w) {
     int64_t now = now_ms(w);
-    if (now - w->told_at_ms < TELL_EVERY_MS) return false;
+    if (now - w->told_at_ms < TELL_EVERY_MS)
+        return false;
     w->told_at_ms = now;
     return true;
 }
@@ -125,8 +129,9 @@ static void job_leave(struct job *job, int64_t after_ms) {
 static void job_failed(struct job *job, const struct hd_error *err) {
     hd_counter_add(job->worker->errors, 1);
     if (may_tell(job->worker))
-        hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", job->processor->name), HD_LOG_STR("error", hd_code_type(err->code)),
-           HD_LOG_STR("detail", err->detail), HD_LOG_INT("receives", job->message.receive_count));
+        hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", job->processor->name),
+               HD_LOG_STR("error", hd_code_type(err->code)), HD_LOG_STR("detail", err->detail),
+               HD_LOG_INT("receives", job->message.receive_count));
     job_leave(job, RETRY_AFTER_ERROR_MS);
 }
 
@@ -139,7 +144,8 @@ static int64_t visibility_ms(const struct worker *w) {
 /* An outcome that cannot be written down now is kept, and written when that is possible: sending again would be a second message. */
 static void job_keep_outcome(struct job *job, const struct hd_error *err) {
     struct worker *w = job->worker;
-    if (may_tell(w)) hd_log_error(HD_LOG_ERROR, "an outcome waits to be recorded", NULL, err);
+    if (may_tell(w))
+        hd_log_error(HD_LOG_ERROR, "an outcome waits to be recorded", NULL, err);
     w->outcomes_kept += !job->kept;
     job->kept = true;
     job->due_ms = now_ms(w) + RETRY_AFTER_ERROR_MS;
@@ -156,7 +162,8 @@ static void submit(struct job *job) {
 
 /* Trying again mends what the store or the moment is to blame for, and nothing else. */
 static bool is_hopeless(const struct job *job, enum hd_code code) {
-    if (code == HD_ERR_NO_MEMORY) return hd_arena_was_full(job->work.arena);
+    if (code == HD_ERR_NO_MEMORY)
+        return hd_arena_was_full(job->work.arena);
     return code == HD_ERR_LIMIT || code == HD_ERR_MALFORMED || code == HD_ERR_INVALID || code == HD_ERR_TOO_LARGE;
 }
 
@@ -200,7 +207,8 @@ static void start_transfer(struct job *job) {
     struct worker *w = job->worker;
     struct hd_error err = {0};
     job->state = JOB_TRANSFER;
-    if (hd_dispatcher_start(w->dispatcher, &job->work.transfer, transfer_done, job, &err) == 0) return;
+    if (hd_dispatcher_start(w->dispatcher, &job->work.transfer, transfer_done, job, &err) == 0)
+        return;
     /* it was not even begun: as good as a connection that was refused */
     struct hd_transfer_result result = {.failure = HD_TRANSFER_OTHER};
     memcpy(result.detail, err.detail, sizeof result.detail - 1);
@@ -211,7 +219,8 @@ static void start_transfer(struct job *job) {
 
 static int ask_processor(struct job *job, struct hd_error *err) {
     const struct hd_context *ctx = &job->worker->context;
-    int r = job->state == JOB_CONCLUDE ? job->processor->conclude(ctx, &job->work, &job->result, err) : job->processor->begin(ctx, &job->work, err);
+    int r = job->state == JOB_CONCLUDE ? job->processor->conclude(ctx, &job->work, &job->result, err)
+                                       : job->processor->begin(ctx, &job->work, err);
     return r ? r : hd_changeset_check(&job->work.changes, err);
 }
 
@@ -245,7 +254,8 @@ static void keep_notifications(const struct job *job) {
 
 static void job_committed(struct job *job) {
     enum hd_code code = job->commit.result.code;
-    if (code == 0) keep_notifications(job);
+    if (code == 0)
+        keep_notifications(job);
     if (code == 0 && job->state == JOB_BEGIN && job->work.transfer.kind != HD_TRANSFER_NONE) {
         start_transfer(job);
     } else if (code == 0) {
@@ -256,15 +266,16 @@ static void job_committed(struct job *job) {
         job_decide(job);
     } else {
         struct hd_error err = {0};
-        hd_error_set(&err, HD_ERR_CONFLICT, "decided %d times, and each time something had changed meanwhile (change %zu)", job->work.decisions,
-                     job->commit.result.change);
+        hd_error_set(&err, HD_ERR_CONFLICT, "decided %d times, and each time something had changed meanwhile (change %zu)",
+                     job->work.decisions, job->commit.result.change);
         job_fail(job, &err);
     }
 }
 
 static void take_answers(struct worker *w) {
     struct mail *mail = mailbox_take(&w->mailbox);
-    if (!mail) return;
+    if (!mail)
+        return;
     (void)w->context.store->ops->begin_reads(w->context.store, NULL);
     while (mail) {
         struct mail *next = mail->next;
@@ -302,9 +313,11 @@ static bool copy_message(struct job *job, const struct hd_message *message) {
 
 /* A message that has come again because its claim ran out, while what came of it waits to be recorded: it was sent, and must not be begun anew. */
 static bool has_kept_outcome(const struct worker *w, const struct hd_processor *processor, const struct hd_message *message) {
-    if (w->outcomes_kept == 0) return false;
+    if (w->outcomes_kept == 0)
+        return false;
     for (const struct job *job = w->made; job; job = job->made_before)
-        if (job->kept && job->processor == processor && strcmp(job->message.body, message->body) == 0) return true;
+        if (job->kept && job->processor == processor && strcmp(job->message.body, message->body) == 0)
+            return true;
     return false;
 }
 
@@ -337,45 +350,52 @@ static size_t room_for(const struct worker *w, size_t index) {
     size_t room = JOBS_MAX > w->jobs_in_flight ? JOBS_MAX - w->jobs_in_flight : 0;
     if (hd_processors[index]->conclude) { /* what could not get a connection soon waits better in its queue */
         size_t slots = w->options.deliveries_max > w->in_flight[index] ? w->options.deliveries_max - w->in_flight[index] : 0;
-        if (slots < room) room = slots;
+        if (slots < room)
+            room = slots;
     }
     return room < RECEIVE_AT_ONCE ? room : RECEIVE_AT_ONCE;
 }
 
 static size_t take_messages_of(struct worker *w, size_t index) {
     size_t room = room_for(w, index), count = 0;
-    if (room == 0) return 0;
+    if (room == 0)
+        return 0;
     struct hd_message *messages = NULL;
     struct hd_error err = {0};
     hd_arena_reset(w->received);
-    int r = w->options.queue->ops->receive(w->options.queue, hd_processors[index]->queue, room, now_ms(w), visibility_ms(w), w->received, &messages, &count,
-                                           &w->next_due_ms[index], &err);
+    int r = w->options.queue->ops->receive(w->options.queue, hd_processors[index]->queue, room, now_ms(w), visibility_ms(w), w->received,
+                                           &messages, &count, &w->next_due_ms[index], &err);
     if (r) {
         hd_log_error(HD_LOG_ERROR, "messages cannot be read", NULL, &err);
         w->next_due_ms[index] = now_ms(w) + RETRY_AFTER_ERROR_MS;
         return 0;
     }
-    if (count == 0) return 0;
+    if (count == 0)
+        return 0;
     (void)w->context.store->ops->begin_reads(w->context.store, NULL); /* when it fails, the reads themselves tell it */
-    for (size_t i = 0; i < count; i++) begin_job(w, hd_processors[index], &messages[i]);
+    for (size_t i = 0; i < count; i++)
+        begin_job(w, hd_processors[index], &messages[i]);
     w->context.store->ops->end_reads(w->context.store);
     return count;
 }
 
 static size_t take_messages(struct worker *w) {
     size_t count = 0;
-    for (size_t i = 0; i < hd_processor_count; i++) count += take_messages_of(w, i);
+    for (size_t i = 0; i < hd_processor_count; i++)
+        count += take_messages_of(w, i);
     return count;
 }
 
 /* ---- the thread ---- */
 
 static int64_t time_to_wait(const struct worker *w, size_t taken) {
-    if (taken > 0 || !mailbox_empty((struct mailbox *)&w->mailbox)) return 0;
+    if (taken > 0 || !mailbox_empty((struct mailbox *)&w->mailbox))
+        return 0;
     int64_t now = now_ms(w), wait = IDLE_MS;
     for (size_t i = 0; i < hd_processor_count; i++) {
         int64_t until = w->next_due_ms[i] - now;
-        if (w->next_due_ms[i] != INT64_MAX && until < wait && room_for(w, i) > 0) wait = until > 0 ? until : 0;
+        if (w->next_due_ms[i] != INT64_MAX && until < wait && room_for(w, i) > 0)
+            wait = until > 0 ? until : 0;
     }
     return wait;
 }
@@ -388,25 +408,31 @@ static void *run(void *arg) {
         take_answers(w);
         record_outcomes(w);
         size_t taken = stopping ? 0 : take_messages(w);
-        if (stopping && (w->jobs_in_flight == 0 || now_ms(w) >= atomic_load(&w->stop_at_ms))) break;
+        if (stopping && (w->jobs_in_flight == 0 || now_ms(w) >= atomic_load(&w->stop_at_ms)))
+            break;
         int64_t wait = stopping ? (mailbox_empty(&w->mailbox) ? 50 : 0) : time_to_wait(w, taken);
-        if (wait > 0 || hd_dispatcher_under_way(w->dispatcher) > 0) hd_dispatcher_run(w->dispatcher, wait);
+        if (wait > 0 || hd_dispatcher_under_way(w->dispatcher) > 0)
+            hd_dispatcher_run(w->dispatcher, wait);
     }
     return NULL;
 }
 
 int hd_worker_new(const struct worker_options *options, struct worker **ret_worker, struct hd_error *err) {
     struct worker *w = calloc(1, sizeof *w);
-    if (!w) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
+    if (!w)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
     w->options = *options;
     w->context = options->context;
     mailbox_init(&w->mailbox);
     w->errors = hd_counter("helpdesk_processing_errors_total", "Messages that were left to come again after an error of ours", NULL);
-    for (size_t i = 0; i < PROCESSORS_MAX; i++) w->next_due_ms[i] = INT64_MAX;
+    for (size_t i = 0; i < PROCESSORS_MAX; i++)
+        w->next_due_ms[i] = INT64_MAX;
     w->recent = hd_recent_new();
     w->received = hd_arena_new((size_t)HD_RECEIVE_MAX * HD_MESSAGE_MAX_BYTES);
-    struct hd_dispatcher_options dispatcher = {.transfers_max = options->transfers_max, .connections_per_host_max = options->connections_per_host};
-    int r = w->received ? hd_dispatcher_new(&dispatcher, &w->dispatcher, err) : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
+    struct hd_dispatcher_options dispatcher = {.transfers_max = options->transfers_max,
+                                               .connections_per_host_max = options->connections_per_host};
+    int r =
+        w->received ? hd_dispatcher_new(&dispatcher, &w->dispatcher, err) : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
     if (r) {
         hd_worker_free(w);
         return r;
@@ -416,7 +442,8 @@ int hd_worker_new(const struct worker_options *options, struct worker **ret_work
 }
 
 int hd_worker_start(struct worker *w, struct hd_error *err) {
-    if (pthread_create(&w->thread, NULL, run, w) != 0) return hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the worker");
+    if (pthread_create(&w->thread, NULL, run, w) != 0)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the worker");
     return 0;
 }
 
@@ -433,7 +460,8 @@ void hd_worker_stop(struct worker *w, int64_t grace_ms) {
 
 /* What is unfinished is dropped, be it a transfer that was abandoned or a commit whose answer came too late: its message comes again. */
 void hd_worker_free(struct worker *w) {
-    if (!w) return;
+    if (!w)
+        return;
     hd_dispatcher_free(w->dispatcher);
     for (struct job *job = w->made; job;) {
         struct job *before = job->made_before;

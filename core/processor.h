@@ -27,11 +27,11 @@ struct hd_context {
     const struct hd_random *random;
     const struct hd_event_schemas *schemas;
     const struct hd_templates *templates;
-    const struct hd_provider *const *providers;     /* by enum hd_channel; NULL: the channel has none */
-    const struct hd_retry_policy *retry;            /* by enum hd_channel */
-    const char *base_url;                           /* of the web page, for links in messages */
-    const char *worker;                             /* names this worker in owner tokens: unique for each start of a process */
-    int64_t send_timeout_ms;                        /* the longest a transfer takes: an owner older than this is gone */
+    const struct hd_provider *const *providers; /* by enum hd_channel; NULL: the channel has none */
+    const struct hd_retry_policy *retry;        /* by enum hd_channel */
+    const char *base_url;                       /* of the web page, for links in messages */
+    const char *worker;                         /* names this worker in owner tokens: unique for each start of a process */
+    int64_t send_timeout_ms;                    /* the longest a transfer takes: an owner older than this is gone */
 };
 
 /* One message on its way through a processor. What begin takes from the arena lives until the last commit; what a decision takes, that is made again, the host gives back first. */

@@ -82,8 +82,8 @@ struct hd_provider {
 struct hd_provider_ops {
     const char *name; /* "smtp": stands in attempts and metrics */
     /* HD_ERR_INVALID: this message can never be sent (no valid address …): permanent. HD_ERR_CONFIGURATION, HD_ERR_NO_MEMORY. */
-    int (*prepare)(const struct hd_provider *provider, const struct hd_rendered *message, struct hd_arena *arena, struct hd_transfer *ret_transfer,
-                   struct hd_error *err);
+    int (*prepare)(const struct hd_provider *provider, const struct hd_rendered *message, struct hd_arena *arena,
+                   struct hd_transfer *ret_transfer, struct hd_error *err);
     void (*conclude)(const struct hd_provider *provider, const struct hd_transfer_result *result, struct hd_outcome *ret_outcome);
     void (*close)(struct hd_provider *provider);
 };

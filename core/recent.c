@@ -16,8 +16,8 @@ enum kind { EVENT, TICKET, USER, NOTIFICATION };
 static const struct shape shapes[] = {
     [EVENT] = {sizeof(struct hd_event),
                6,
-               {AT(hd_event, event_id), AT(hd_event, ticket_id), AT(hd_event, actor_id), AT(hd_event, correlation_id), AT(hd_event, traceparent),
-                AT(hd_event, payload)}},
+               {AT(hd_event, event_id), AT(hd_event, ticket_id), AT(hd_event, actor_id), AT(hd_event, correlation_id),
+                AT(hd_event, traceparent), AT(hd_event, payload)}},
     [TICKET] = {sizeof(struct hd_ticket),
                 7,
                 {AT(hd_ticket, ticket_id), AT(hd_ticket, title), AT(hd_ticket, description), AT(hd_ticket, owner_id),
@@ -29,8 +29,8 @@ static const struct shape shapes[] = {
     [NOTIFICATION] = {sizeof(struct hd_notification),
                       9,
                       {AT(hd_notification, notification_id), AT(hd_notification, event_id), AT(hd_notification, event),
-                       AT(hd_notification, ticket_id), AT(hd_notification, target), AT(hd_notification, reason), AT(hd_notification, owner_token),
-                       AT(hd_notification, correlation_id), AT(hd_notification, traceparent)}},
+                       AT(hd_notification, ticket_id), AT(hd_notification, target), AT(hd_notification, reason),
+                       AT(hd_notification, owner_token), AT(hd_notification, correlation_id), AT(hd_notification, traceparent)}},
 };
 
 /* A thing with its strings behind it, in one piece of memory. */
@@ -154,8 +154,8 @@ int hd_recent_user(struct hd_recent *recent, struct hd_store *store, int64_t now
     return r;
 }
 
-int hd_recent_notification(struct hd_recent *recent, struct hd_store *store, int64_t now_ms, struct hd_arena *arena, const char *notification_id,
-                           const struct hd_notification **ret, struct hd_error *err) {
+int hd_recent_notification(struct hd_recent *recent, struct hd_store *store, int64_t now_ms, struct hd_arena *arena,
+                           const char *notification_id, const struct hd_notification **ret, struct hd_error *err) {
     const struct hd_notification *notification = find(recent, NOTIFICATION, now_ms, arena, notification_id);
     if (!notification)
         return store->ops->notification(store, arena, notification_id, ret, err);

@@ -10,7 +10,7 @@ struct hd_recent;
 
 enum { HD_RECENT_MS = 1000, HD_RECENT_SLOTS = 4096 /* of about 600 bytes each */ };
 
-struct hd_recent *hd_recent_new(void); /* NULL when out of memory, which costs nothing but speed */
+struct hd_recent *hd_recent_new(void);         /* NULL when out of memory, which costs nothing but speed */
 void hd_recent_free(struct hd_recent *recent); /* takes NULL */
 
 /* As the store's reads of the same name; what they find is kept. */
@@ -22,6 +22,6 @@ int hd_recent_user(struct hd_recent *recent, struct hd_store *store, int64_t now
                    const struct hd_user **ret, struct hd_error *err) HD_MUST_CHECK;
 
 /* A notification is not kept when it is read, for it is read once; the one that was just committed is what its channel will ask for. It is given out once. */
-int hd_recent_notification(struct hd_recent *recent, struct hd_store *store, int64_t now_ms, struct hd_arena *arena, const char *notification_id,
-                           const struct hd_notification **ret, struct hd_error *err) HD_MUST_CHECK;
+int hd_recent_notification(struct hd_recent *recent, struct hd_store *store, int64_t now_ms, struct hd_arena *arena,
+                           const char *notification_id, const struct hd_notification **ret, struct hd_error *err) HD_MUST_CHECK;
 void hd_recent_keep_notification(struct hd_recent *recent, int64_t now_ms, const struct hd_notification *notification);

@@ -63,35 +63,42 @@ struct hd_store_ops {
      * happened is durable. When it returns an error, it is unsure of any of them whether it happened: decide again, or repeat all. A changeset
      * touches each thing at most once, and its conditions look at what was before it; of several that do not hold, the first is named.
      * count ≤ HD_COMMIT_MAX. */
-    int (*commit)(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results, struct hd_error *err);
+    int (*commit)(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results,
+                  struct hd_error *err);
 
     /* Between the two, reads may be answered from one moment, which saves work; nested calls are not allowed. A store may do nothing here. */
     int (*begin_reads)(struct hd_store *store, struct hd_error *err);
     void (*end_reads)(struct hd_store *store);
 
-    int (*ticket)(struct hd_store *store, struct hd_arena *arena, const char *ticket_id, const struct hd_ticket **ret, struct hd_error *err);
+    int (*ticket)(struct hd_store *store, struct hd_arena *arena, const char *ticket_id, const struct hd_ticket **ret,
+                  struct hd_error *err);
     int (*user)(struct hd_store *store, struct hd_arena *arena, const char *user_id, const struct hd_user **ret, struct hd_error *err);
     int (*event)(struct hd_store *store, struct hd_arena *arena, const char *event_id, const struct hd_event **ret, struct hd_error *err);
     int (*processed)(struct hd_store *store, const char *processor, const char *event_id, bool *ret, struct hd_error *err);
-    int (*notification)(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_notification **ret, struct hd_error *err);
-    int (*dead_letter)(struct hd_store *store, struct hd_arena *arena, const char *dead_letter_id, const struct hd_dead_letter **ret, struct hd_error *err);
-    int (*inbox_item)(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_inbox_item **ret, struct hd_error *err);
+    int (*notification)(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_notification **ret,
+                        struct hd_error *err);
+    int (*dead_letter)(struct hd_store *store, struct hd_arena *arena, const char *dead_letter_id, const struct hd_dead_letter **ret,
+                       struct hd_error *err);
+    int (*inbox_item)(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_inbox_item **ret,
+                      struct hd_error *err);
     int (*answer)(struct hd_store *store, struct hd_arena *arena, const char *key, const struct hd_answer **ret, struct hd_error *err);
     int (*audit)(struct hd_store *store, struct hd_arena *arena, const char *audit_id, const struct hd_audit **ret, struct hd_error *err);
 
     /* All attempts of one notification, oldest first. */
-    int (*attempts)(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_attempt **ret, size_t *ret_count,
-                    struct hd_error *err);
+    int (*attempts)(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_attempt **ret,
+                    size_t *ret_count, struct hd_error *err);
 
     /* Lists: *ret_next_cursor is NULL behind the last item. */
     int (*tickets)(struct hd_store *store, struct hd_arena *arena, const struct hd_ticket_filter *filter, const struct hd_page *page,
                    const struct hd_ticket **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err);
     int (*users)(struct hd_store *store, struct hd_arena *arena, const struct hd_user_filter *filter, const struct hd_page *page,
                  const struct hd_user **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err);
-    int (*notifications)(struct hd_store *store, struct hd_arena *arena, const struct hd_notification_filter *filter, const struct hd_page *page,
-                         const struct hd_notification **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err);
-    int (*dead_letters)(struct hd_store *store, struct hd_arena *arena, const struct hd_dead_letter_filter *filter, const struct hd_page *page,
-                        const struct hd_dead_letter **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err);
+    int (*notifications)(struct hd_store *store, struct hd_arena *arena, const struct hd_notification_filter *filter,
+                         const struct hd_page *page, const struct hd_notification **ret, size_t *ret_count, const char **ret_next_cursor,
+                         struct hd_error *err);
+    int (*dead_letters)(struct hd_store *store, struct hd_arena *arena, const struct hd_dead_letter_filter *filter,
+                        const struct hd_page *page, const struct hd_dead_letter **ret, size_t *ret_count, const char **ret_next_cursor,
+                        struct hd_error *err);
     int (*inbox)(struct hd_store *store, struct hd_arena *arena, const struct hd_inbox_filter *filter, const struct hd_page *page,
                  const struct hd_inbox_item **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err);
     /* Unread items, counted up to cap. */

@@ -17,9 +17,10 @@ static int bury(const struct hd_context *ctx, struct hd_work *work, const char *
 /* ---- what a template sees ---- */
 
 /* One person of the view, unless it is one that we have. */
-static int read_person(const struct hd_context *ctx, struct hd_work *work, const char *user_id, const struct hd_user *have, const struct hd_user **ret,
-                       struct hd_error *err) {
-    if (!user_id) return 0;
+static int read_person(const struct hd_context *ctx, struct hd_work *work, const char *user_id, const struct hd_user *have,
+                       const struct hd_user **ret, struct hd_error *err) {
+    if (!user_id)
+        return 0;
     if (have && strcmp(have->user_id, user_id) == 0) {
         *ret = have;
         return 0;
@@ -30,10 +31,12 @@ static int read_person(const struct hd_context *ctx, struct hd_work *work, const
 static int read_event(const struct hd_context *ctx, struct hd_work *work, struct hd_template_view *view, struct hd_error *err) {
     struct hd_store *store = ctx->store;
     int r = hd_recent_event(ctx->recent, store, ctx->now_ms, work->arena, view->notification->event_id, &view->event, err);
-    if (r || !view->event) return r;
+    if (r || !view->event)
+        return r;
     json_t *payload = NULL;
     r = hd_json_parse(work->arena, view->event->payload, strlen(view->event->payload), 0, &payload, err);
-    if (r) return r;
+    if (r)
+        return r;
     view->payload = payload;
     const char *actor = view->event->actor_id ? view->event->actor_id : hd_json_str(payload, "authorId");
     return read_person(ctx, work, actor, view->user, &view->actor, err);
@@ -45,13 +48,18 @@ static int read_view(const struct hd_context *ctx, struct hd_work *work, const s
     const struct hd_notification *n = view->notification;
     view->base_url = ctx->base_url;
     int r = hd_recent_user(ctx->recent, store, ctx->now_ms, work->arena, n->target, &view->user, err);
-    if (!r) r = task->dead_letter_id ? store->ops->dead_letter(store, work->arena, task->dead_letter_id, &view->dead_letter, err)
-                                     : read_event(ctx, work, view, err);
-    if (!r && n->ticket_id) r = hd_recent_ticket(ctx->recent, store, ctx->now_ms, work->arena, n->ticket_id, &view->ticket, err);
+    if (!r)
+        r = task->dead_letter_id ? store->ops->dead_letter(store, work->arena, task->dead_letter_id, &view->dead_letter, err)
+                                 : read_event(ctx, work, view, err);
+    if (!r && n->ticket_id)
+        r = hd_recent_ticket(ctx->recent, store, ctx->now_ms, work->arena, n->ticket_id, &view->ticket, err);
     const char *agent = hd_json_str(view->payload, "agentId");
-    if (!agent && view->ticket) agent = view->ticket->assigned_agent_id;
-    bool known = agent && ((view->user && strcmp(agent, view->user->user_id) == 0) || (view->actor && strcmp(agent, view->actor->user_id) == 0));
-    if (!r && agent && !known) r = hd_recent_user(ctx->recent, store, ctx->now_ms, work->arena, agent, &view->agent, err);
+    if (!agent && view->ticket)
+        agent = view->ticket->assigned_agent_id;
+    bool known =
+        agent && ((view->user && strcmp(agent, view->user->user_id) == 0) || (view->actor && strcmp(agent, view->actor->user_id) == 0));
+    if (!r && agent && !known)
+        r = hd_recent_user(ctx->recent, store, ctx->now_ms, work->arena, agent, &view->agent, err);
     return r;
 }
 
@@ -66,14 +74,16 @@ static void postpone_until(const struct hd_context *ctx, struct hd_work *work, i
 /* A notification that another worker has begun: wait until that worker has either concluded or is surely gone. */
 static bool is_others(const struct hd_context *ctx, struct hd_work *work, const struct hd_notification *n) {
     int64_t free_at_ms = n->updated_at_ms + ctx->send_timeout_ms + TAKE_OVER_MARGIN_MS;
-    if (n->status != HD_SENDING || free_at_ms <= ctx->now_ms) return false;
+    if (n->status != HD_SENDING || free_at_ms <= ctx->now_ms)
+        return false;
     postpone_until(ctx, work, free_at_ms);
     return true;
 }
 
 /* The message came before its time (a restart, a redrive while a retry was waiting). */
 static bool is_early(const struct hd_context *ctx, struct hd_work *work, const struct hd_notification *n) {
-    if (n->next_attempt_at_ms <= ctx->now_ms) return false;
+    if (n->next_attempt_at_ms <= ctx->now_ms)
+        return false;
     postpone_until(ctx, work, n->next_attempt_at_ms);
     return true;
 }
@@ -82,7 +92,8 @@ static bool is_early(const struct hd_context *ctx, struct hd_work *work, const s
 static int render(const struct hd_context *ctx, struct hd_work *work, const struct hd_template_view *view, struct delivery *delivery,
                   struct delivery **ret_delivery, struct hd_error *err) {
     struct hd_rendered *rendered = hd_arena_calloc(work->arena, 1, sizeof *rendered);
-    if (!rendered) return no_memory(err);
+    if (!rendered)
+        return no_memory(err);
     delivery->rendered = rendered;
     int r = HD_ERR_NOT_FOUND;
     const char *reason = "the receiver is no longer known";
@@ -94,31 +105,41 @@ static int render(const struct hd_context *ctx, struct hd_work *work, const stru
         *ret_delivery = delivery;
         return 0;
     }
-    if (r != HD_ERR_NOT_FOUND && r != HD_ERR_LIMIT) return r;
+    if (r != HD_ERR_NOT_FOUND && r != HD_ERR_LIMIT)
+        return r;
     delivery->rendered = NULL;
     struct verdict verdict = {.outcome = HD_OUTCOME_PERMANENT, .provider = "template", .detail = hd_arena_strdup(work->arena, reason)};
     return hd_delivery_conclude(ctx, work, delivery, &verdict, err);
 }
 
-int hd_delivery_begin(const struct hd_context *ctx, struct hd_work *work, enum hd_channel channel, struct delivery **ret_delivery, struct hd_error *err) {
+int hd_delivery_begin(const struct hd_context *ctx, struct hd_work *work, enum hd_channel channel, struct delivery **ret_delivery,
+                      struct hd_error *err) {
     *ret_delivery = NULL;
     struct task task = {0};
     int r = hd_task_read(work, &task, err);
-    if (r == HD_ERR_MALFORMED) return bury(ctx, work, "unreadable_message", err->detail);
-    if (r) return r;
-    if (!task.notification_id) return bury(ctx, work, "unreadable_message", "the message names no notification");
+    if (r == HD_ERR_MALFORMED)
+        return bury(ctx, work, "unreadable_message", err->detail);
+    if (r)
+        return r;
+    if (!task.notification_id)
+        return bury(ctx, work, "unreadable_message", "the message names no notification");
     const struct hd_notification *n = NULL;
     r = hd_recent_notification(ctx->recent, ctx->store, ctx->now_ms, work->arena, task.notification_id, &n, err);
-    if (r) return r;
-    if (!n || n->channel != channel) return bury(ctx, work, "notification_not_found", "there is no such notification of this channel");
+    if (r)
+        return r;
+    if (!n || n->channel != channel)
+        return bury(ctx, work, "notification_not_found", "there is no such notification of this channel");
     if (hd_status_is_final(n->status)) {
         hd_acknowledge(&work->changes, work->message); /* done before: a second delivery of the message */
         return 0;
     }
-    if (is_others(ctx, work, n) || is_early(ctx, work, n)) return 0;
+    if (is_others(ctx, work, n) || is_early(ctx, work, n))
+        return 0;
     struct delivery *delivery = hd_arena_calloc(work->arena, 1, sizeof *delivery);
-    if (!delivery) return no_memory(err);
-    *delivery = (struct delivery){.notification = n, .number = n->attempts + 1, .began_at_ms = ctx->now_ms, .interrupted = n->status == HD_SENDING};
+    if (!delivery)
+        return no_memory(err);
+    *delivery =
+        (struct delivery){.notification = n, .number = n->attempts + 1, .began_at_ms = ctx->now_ms, .interrupted = n->status == HD_SENDING};
     struct hd_template_view view = {.notification = n};
     r = read_view(ctx, work, &task, &view, err);
     return r ? r : render(ctx, work, &view, delivery, ret_delivery, err);
@@ -139,16 +160,19 @@ static void record_interrupted(const struct hd_context *ctx, struct hd_work *wor
 
 int hd_delivery_hand_over(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery, struct hd_error *err) {
     struct hd_notification *ours = hd_arena_alloc(work->arena, sizeof *ours);
-    if (!ours) return no_memory(err);
+    if (!ours)
+        return no_memory(err);
     *ours = *delivery->notification;
     ours->status = HD_SENDING;
     ours->attempts = delivery->number;
     ours->owner_token = hd_arena_printf(work->arena, "%s/%d", ctx->worker, delivery->number);
     ours->updated_at_ms = ctx->now_ms;
     ours->next_attempt_at_ms = 0;
-    if (!ours->owner_token) return no_memory(err);
+    if (!ours->owner_token)
+        return no_memory(err);
     hd_move_notification(&work->changes, delivery->notification, ours, delivery->interrupted ? HD_MOVE_TAKE_OVER : HD_MOVE_BEGIN);
-    if (delivery->interrupted) record_interrupted(ctx, work, delivery);
+    if (delivery->interrupted)
+        record_interrupted(ctx, work, delivery);
     delivery->notification = ours;
     work->state = delivery;
     return 0;
@@ -156,10 +180,12 @@ int hd_delivery_hand_over(const struct hd_context *ctx, struct hd_work *work, st
 
 /* ---- conclude ---- */
 
-int hd_delivery_still_ours(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery, bool *ret_ours, struct hd_error *err) {
+int hd_delivery_still_ours(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery, bool *ret_ours,
+                           struct hd_error *err) {
     const struct hd_notification *now = NULL, *ours = delivery->notification;
     int r = ctx->store->ops->notification(ctx->store, work->arena, ours->notification_id, &now, err);
-    if (r) return r;
+    if (r)
+        return r;
     *ret_ours = now && now->status == HD_SENDING && now->owner_token && strcmp(now->owner_token, ours->owner_token) == 0;
     delivery->message_lost = true;
     return 0;
@@ -170,7 +196,8 @@ static int record_attempt(struct hd_work *work, const struct delivery *delivery,
     const char *message = NULL;
     if (delivery->rendered && n->channel != HD_INAPP) { /* in-app, the inbox item is the message */
         message = hd_rendered_json(delivery->rendered, n->channel, work->arena);
-        if (!message) return no_memory(err);
+        if (!message)
+            return no_memory(err);
     }
     hd_append_attempt(&work->changes, &(struct hd_attempt){
                                           .notification_id = n->notification_id,
@@ -187,12 +214,12 @@ static int record_attempt(struct hd_work *work, const struct delivery *delivery,
 
 static const char *reason_to_give_up(enum hd_outcome_kind outcome) {
     switch (outcome) {
-        case HD_OUTCOME_PERMANENT:
-            return "permanent_failure";
-        case HD_OUTCOME_ADDRESS_GONE:
-            return "address_gone";
-        default:
-            return "attempts_exhausted";
+    case HD_OUTCOME_PERMANENT:
+        return "permanent_failure";
+    case HD_OUTCOME_ADDRESS_GONE:
+        return "address_gone";
+    default:
+        return "attempts_exhausted";
     }
 }
 
@@ -201,13 +228,14 @@ static void give_up(const struct hd_context *ctx, struct hd_work *work, const st
     to->status = HD_DEAD;
     to->reason = reason_to_give_up(verdict->outcome);
     hd_move_notification(&work->changes, delivery->notification, to, HD_MOVE_GIVE_UP);
-    hd_task_bury(ctx, work, &(struct burial){
-                             .reason = to->reason,
-                             .detail = verdict->detail,
-                             .notification = to,
-                             .attempts = to->attempts,
-                             .message_lost = delivery->message_lost,
-                         });
+    hd_task_bury(ctx, work,
+                 &(struct burial){
+                     .reason = to->reason,
+                     .detail = verdict->detail,
+                     .notification = to,
+                     .attempts = to->attempts,
+                     .message_lost = delivery->message_lost,
+                 });
 }
 
 /* Credentials that are refused, or a sender that may not send, mend themselves no more than a server that is down: both are retried, and end as dead letters that wait for a person. */
@@ -224,13 +252,15 @@ static void retry_later(const struct hd_context *ctx, struct hd_work *work, cons
     to->status = HD_PENDING;
     to->next_attempt_at_ms = ctx->now_ms + delay_ms;
     hd_move_notification(&work->changes, delivery->notification, to, HD_MOVE_RETRY);
-    if (!delivery->message_lost) postpone_until(ctx, work, to->next_attempt_at_ms);
+    if (!delivery->message_lost)
+        postpone_until(ctx, work, to->next_attempt_at_ms);
 }
 
 int hd_delivery_conclude(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery, const struct verdict *verdict,
-                      struct hd_error *err) {
+                         struct hd_error *err) {
     struct hd_notification *to = hd_arena_alloc(work->arena, sizeof *to);
-    if (!to) return no_memory(err);
+    if (!to)
+        return no_memory(err);
     *to = *delivery->notification;
     to->attempts = delivery->number;
     to->owner_token = NULL;
@@ -241,12 +271,14 @@ int hd_delivery_conclude(const struct hd_context *ctx, struct hd_work *work, str
         to->reason = NULL;
         to->sent_at_ms = ctx->now_ms;
         hd_move_notification(&work->changes, delivery->notification, to, HD_MOVE_SENT);
-        if (!delivery->message_lost) hd_acknowledge(&work->changes, work->message);
+        if (!delivery->message_lost)
+            hd_acknowledge(&work->changes, work->message);
     } else if (worth_a_retry(verdict->outcome) && hd_retry_again(&ctx->retry[to->channel], to->attempts - to->attempts_forgiven)) {
         retry_later(ctx, work, delivery, to, verdict);
     } else {
         give_up(ctx, work, delivery, to, verdict);
     }
-    if (delivery->interrupted) record_interrupted(ctx, work, delivery); /* ours ended without a transfer, and so without hand_over */
+    if (delivery->interrupted)
+        record_interrupted(ctx, work, delivery); /* ours ended without a transfer, and so without hand_over */
     return record_attempt(work, delivery, verdict, err);
 }

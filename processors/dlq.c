@@ -11,15 +11,16 @@ static const char *task_of_notice(struct hd_arena *arena, const char *notificati
 }
 
 /* *ret_told: whether a notice was made; this hour's may be there already. */
-static int tell(const struct hd_context *ctx, struct hd_work *work, const struct hd_dead_letter *letter, const struct hd_user *admin, bool *ret_told,
-                struct hd_error *err) {
+static int tell(const struct hd_context *ctx, struct hd_work *work, const struct hd_dead_letter *letter, const struct hd_user *admin,
+                bool *ret_told, struct hd_error *err) {
     int64_t hour_ms = letter->created_at_ms - letter->created_at_ms % NOTICE_EVERY_MS;
     struct hd_id notice = hd_id_derive(hour_ms, (const char *const[]){"DeadLetter", letter->queue}, 2);
     struct hd_id id = hd_notification_id(hour_ms, notice.text, admin->user_id, HD_INAPP);
     const struct hd_notification *known = NULL;
     int r = ctx->store->ops->notification(ctx->store, work->arena, id.text, &known, err);
     *ret_told = !r && !known;
-    if (r || known) return r;
+    if (r || known)
+        return r;
     struct hd_notification notification = {
         .notification_id = hd_arena_strdup(work->arena, id.text),
         .event_id = hd_arena_strdup(work->arena, notice.text),
@@ -34,14 +35,16 @@ static int tell(const struct hd_context *ctx, struct hd_work *work, const struct
         .updated_at_ms = ctx->now_ms,
     };
     const char *task = task_of_notice(work->arena, id.text, letter->dead_letter_id);
-    if (!notification.notification_id || !notification.event_id || !task) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a notice");
+    if (!notification.notification_id || !notification.event_id || !task)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a notice");
     hd_put_notification(&work->changes, &notification);
     hd_enqueue(&work->changes, HD_QUEUE_INAPP, HD_LANE_URGENT, task, ctx->now_ms, 0);
     return 0;
 }
 
 /* A second message for the same letter: it was told of before. As in the router, looked at only when there is reason to expect it. */
-static int is_done(const struct hd_context *ctx, struct hd_work *work, const struct hd_dead_letter *letter, bool *ret_done, struct hd_error *err) {
+static int is_done(const struct hd_context *ctx, struct hd_work *work, const struct hd_dead_letter *letter, bool *ret_done,
+                   struct hd_error *err) {
     const struct hd_audit *entry = NULL;
     int r = 0;
     if (work->decisions > 1 || work->message->receive_count > 1)
@@ -61,7 +64,8 @@ static int tell_all(const struct hd_context *ctx, struct hd_work *work, const st
         r = tell(ctx, work, letter, &admins[i], &is_told, err);
         told += is_told;
     }
-    if (!r) hd_audit_dead_letter(work, letter, told, ctx->now_ms);
+    if (!r)
+        hd_audit_dead_letter(work, letter, told, ctx->now_ms);
     return r;
 }
 
@@ -69,12 +73,16 @@ static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_e
     struct task task = {0};
     const struct hd_dead_letter *letter = NULL;
     int r = hd_task_read(work, &task, err);
-    if (!r && task.dead_letter_id) r = ctx->store->ops->dead_letter(ctx->store, work->arena, task.dead_letter_id, &letter, err);
-    if (r && r != HD_ERR_MALFORMED) return r;
+    if (!r && task.dead_letter_id)
+        r = ctx->store->ops->dead_letter(ctx->store, work->arena, task.dead_letter_id, &letter, err);
+    if (r && r != HD_ERR_MALFORMED)
+        return r;
     bool done = !letter; /* no letter: it was sent again or purged before we came; nothing is left to tell */
     r = letter ? is_done(ctx, work, letter, &done, err) : 0;
-    if (!r && !done) r = tell_all(ctx, work, letter, err);
-    if (!r) hd_acknowledge(&work->changes, work->message);
+    if (!r && !done)
+        r = tell_all(ctx, work, letter, err);
+    if (!r)
+        hd_acknowledge(&work->changes, work->message);
     return r;
 }
 

@@ -6,8 +6,8 @@ static const struct hd_provider *provider_of(const struct hd_context *ctx) {
     return ctx->providers[HD_EMAIL];
 }
 
-static int conclude_with(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery, const struct hd_transfer_result *result,
-                         struct hd_error *err) {
+static int conclude_with(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery,
+                         const struct hd_transfer_result *result, struct hd_error *err) {
     const struct hd_provider *provider = provider_of(ctx);
     struct hd_outcome outcome = {0};
     provider->ops->conclude(provider, result, &outcome);
@@ -35,14 +35,18 @@ static int conclude_unprepared(const struct hd_context *ctx, struct hd_work *wor
 static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_error *err) {
     struct delivery *delivery = NULL;
     int r = hd_delivery_begin(ctx, work, HD_EMAIL, &delivery, err);
-    if (r || !delivery) return r;
+    if (r || !delivery)
+        return r;
     const struct hd_provider *provider = provider_of(ctx);
     struct hd_error why = {0};
     struct hd_transfer transfer = {0};
     r = provider->ops->prepare(provider, delivery->rendered, work->arena, &transfer, &why);
-    if (r == HD_ERR_INVALID || r == HD_ERR_CONFIGURATION) return conclude_unprepared(ctx, work, delivery, &why, err);
-    if (r) return hd_error_set(err, why.code, "%s", why.detail);
-    if (transfer.kind == HD_TRANSFER_NONE) return conclude_with(ctx, work, delivery, &(struct hd_transfer_result){0}, err);
+    if (r == HD_ERR_INVALID || r == HD_ERR_CONFIGURATION)
+        return conclude_unprepared(ctx, work, delivery, &why, err);
+    if (r)
+        return hd_error_set(err, why.code, "%s", why.detail);
+    if (transfer.kind == HD_TRANSFER_NONE)
+        return conclude_with(ctx, work, delivery, &(struct hd_transfer_result){0}, err);
     work->transfer = transfer;
     return hd_delivery_hand_over(ctx, work, delivery, err);
 }

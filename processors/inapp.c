@@ -5,7 +5,8 @@
 static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_error *err) {
     struct delivery *delivery = NULL;
     int r = hd_delivery_begin(ctx, work, HD_INAPP, &delivery, err);
-    if (r || !delivery) return r;
+    if (r || !delivery)
+        return r;
     const struct hd_notification *n = delivery->notification;
     struct hd_inbox_item item = {
         .notification_id = n->notification_id,
@@ -17,7 +18,8 @@ static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_e
         .created_at_ms = ctx->now_ms,
     };
     r = hd_delivery_conclude(ctx, work, delivery, &(struct verdict){.outcome = HD_OUTCOME_SENT, .provider = "inapp"}, err);
-    if (!r) hd_put_inbox_item(&work->changes, &item);
+    if (!r)
+        hd_put_inbox_item(&work->changes, &item);
     return r;
 }
 

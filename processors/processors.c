@@ -6,7 +6,8 @@ const size_t hd_processor_count = HD_ARRAY_LEN(hd_processors);
 unsigned hd_channels_served(const struct hd_provider *const *providers) {
     unsigned channels = HD_CHANNEL_BIT(HD_INAPP);
     for (unsigned channel = 0; channel < HD_CHANNEL_COUNT; channel++)
-        if (providers[channel]) channels |= HD_CHANNEL_BIT(channel);
+        if (providers[channel])
+            channels |= HD_CHANNEL_BIT(channel);
     return channels;
 }
 

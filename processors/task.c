@@ -5,8 +5,10 @@
 int hd_task_read(const struct hd_work *work, struct task *ret_task, struct hd_error *err) {
     json_t *body = NULL;
     int r = hd_json_parse(work->arena, work->message->body, strlen(work->message->body), 0, &body, err);
-    if (r) return r;
-    if (!json_is_object(body)) return hd_error_set(err, HD_ERR_MALFORMED, "the message is not a JSON object");
+    if (r)
+        return r;
+    if (!json_is_object(body))
+        return hd_error_set(err, HD_ERR_MALFORMED, "the message is not a JSON object");
     *ret_task = (struct task){
         .body = body,
         .event_id = hd_json_str(body, "eventId"),
@@ -40,8 +42,12 @@ void hd_task_bury(const struct hd_context *ctx, struct hd_work *work, const stru
         .detail = hd_arena_strdup(work->arena, burial->detail),
         .attempts = burial->attempts,
         .notification_id = n ? n->notification_id : NULL,
-        .event_id = n ? n->event_id : burial->event ? burial->event->event_id : NULL,
-        .ticket_id = n ? n->ticket_id : burial->event ? burial->event->ticket_id : NULL,
+        .event_id = n               ? n->event_id
+                    : burial->event ? burial->event->event_id
+                                    : NULL,
+        .ticket_id = n               ? n->ticket_id
+                     : burial->event ? burial->event->ticket_id
+                                     : NULL,
         .target = n ? n->target : NULL,
         .channel = n ? hd_channel_name(n->channel) : NULL,
         .body = message->body,
@@ -54,5 +60,6 @@ void hd_task_bury(const struct hd_context *ctx, struct hd_work *work, const stru
     }
     hd_put_dead_letter(&work->changes, &letter);
     hd_enqueue(&work->changes, HD_QUEUE_DLQ, HD_LANE_NORMAL, task, ctx->now_ms, 0);
-    if (!burial->message_lost) hd_acknowledge(&work->changes, message);
+    if (!burial->message_lost)
+        hd_acknowledge(&work->changes, message);
 }

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-static int prepare(const struct hd_provider *provider, const struct hd_rendered *message, struct hd_arena *arena, struct hd_transfer *ret_transfer,
-                   struct hd_error *err) {
+static int prepare(const struct hd_provider *provider, const struct hd_rendered *message, struct hd_arena *arena,
+                   struct hd_transfer *ret_transfer, struct hd_error *err) {
     (void)provider;
     (void)message;
     (void)arena;
@@ -26,7 +26,8 @@ static const struct hd_provider_ops ops = {.name = "simulated", .prepare = prepa
 
 int hd_simulated_new(struct hd_provider **ret_provider, struct hd_error *err) {
     struct hd_provider *provider = malloc(sizeof *provider);
-    if (!provider) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a provider");
+    if (!provider)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a provider");
     provider->ops = &ops;
     *ret_provider = provider;
     return 0;

@@ -14,7 +14,8 @@
 #include "adapters/sqlite/database.h"
 
 enum {
-    BEHIND_STEP = 8192, /* rows of a source that are indexed together: the more, the fewer pages for each; lists read up to as many one by one */
+    BEHIND_STEP =
+        8192, /* rows of a source that are indexed together: the more, the fewer pages for each; lists read up to as many one by one */
     BEHIND_SLICE = 512, /* rows gathered or entries inserted in one transaction, at least */
 };
 
@@ -40,6 +41,7 @@ int hd_behind_advance(struct behind *behind, struct connection *connection, size
 void hd_behind_restart(struct behind *behind);
 
 /* An inbox item was read: it is not, or no longer, among the unread ones. Inside the writer's transaction. */
-int hd_behind_read(struct behind *behind, struct connection *connection, const char *user_id, int64_t row, struct hd_error *err) HD_MUST_CHECK;
+int hd_behind_read(struct behind *behind, struct connection *connection, const char *user_id, int64_t row,
+                   struct hd_error *err) HD_MUST_CHECK;
 
 int hd_behind_mark(struct connection *connection, enum behind_source source, int64_t *ret_seq, struct hd_error *err) HD_MUST_CHECK;

@@ -26,7 +26,7 @@ bool hd_receipt_read(const char *text, struct receipt *ret_receipt);
 
 /* Takes a message unless somebody has it. stored_count: receives that the store knows of. *ret_count is this receive's number. False: taken, or out of memory. */
 bool hd_claims_take(struct claims *claims, enum hd_queue_name queue, int64_t seq, int64_t now_ms, int64_t visible_at_ms, int stored_count,
-                 uint64_t *ret_token, int *ret_count);
+                    uint64_t *ret_token, int *ret_count);
 bool hd_claims_holds(struct claims *claims, int64_t seq, uint64_t token);
 bool hd_claims_extend(struct claims *claims, int64_t seq, uint64_t token, int64_t visible_at_ms);
 /* It was never delivered: visible at once, and this receive does not count. */
@@ -39,4 +39,5 @@ uint64_t hd_claims_drops(struct claims *claims);
 void hd_claims_forget_run_out(struct claims *claims, enum hd_queue_name queue, int64_t now_ms);
 
 /* In flight (not run out) in this queue, how many have run out, and when the next one does (INT64_MAX: none). Any may be NULL. */
-void hd_claims_look(struct claims *claims, enum hd_queue_name queue, int64_t now_ms, int64_t *ret_in_flight, int64_t *ret_run_out, int64_t *ret_next_ms);
+void hd_claims_look(struct claims *claims, enum hd_queue_name queue, int64_t now_ms, int64_t *ret_in_flight, int64_t *ret_run_out,
+                    int64_t *ret_next_ms);

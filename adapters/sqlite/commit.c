@@ -31,27 +31,34 @@ static int find(struct committing *c, enum statement which, const char *id, sqli
     sqlite3_stmt *query = NULL;
     bool row = false;
     int r = hd_db_statement(&c->view->connection, which, &query, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "d", id);
-    if (!r) r = hd_db_step(&c->view->connection, query, &row, c->err);
-    if (r || !row) hd_db_done(&query);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, query, c->err, "d", id);
+    if (!r)
+        r = hd_db_step(&c->view->connection, query, &row, c->err);
+    if (r || !row)
+        hd_db_done(&query);
     *ret_query = !r && row ? query : NULL;
     return r;
 }
 
 /* The write would find it. */
 static int expect_absent(struct committing *c, enum statement which, const char *id) {
-    if (!c->careful) return 0;
+    if (!c->careful)
+        return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = find(c, which, id, &query);
-    if (query) c->conflict = true;
+    if (query)
+        c->conflict = true;
     return r;
 }
 
 static int check_version(struct committing *c, enum statement which, const char *id, int64_t if_version, int64_t *row) {
-    if (!c->careful && if_version == 0) return 0;
+    if (!c->careful && if_version == 0)
+        return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = find(c, which, id, &query);
-    if (r) return r;
+    if (r)
+        return r;
     int64_t version = query ? sqlite3_column_int64(query, 1) : 0;
     *row = query ? sqlite3_column_int64(query, 0) : 0;
     c->conflict = version != if_version;
@@ -65,12 +72,15 @@ static int check_ticket(struct committing *c, const struct hd_change *change, in
 static int check_user(struct committing *c, const struct hd_change *change, int64_t *row) {
     const struct hd_user *user = change->put_user.user;
     int r = check_version(c, STATEMENT_USER_VERSION, user->user_id, change->put_user.if_version, row);
-    if (r || c->conflict || !user->email || !c->careful) return r;
+    if (r || c->conflict || !user->email || !c->careful)
+        return r;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     bool taken = false;
     r = hd_db_statement(&c->view->connection, STATEMENT_USER_OF_EMAIL, &query, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "t", user->email);
-    if (!r) r = hd_db_step(&c->view->connection, query, &taken, c->err);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, query, c->err, "t", user->email);
+    if (!r)
+        r = hd_db_step(&c->view->connection, query, &taken, c->err);
     c->conflict = !r && taken && sqlite3_column_int64(query, 0) != *row;
     return r;
 }
@@ -82,11 +92,14 @@ static int check_event(struct committing *c, const struct hd_change *change, int
 
 static int check_processed(struct committing *c, const struct hd_change *change, int64_t *row) {
     (void)row;
-    if (!c->careful) return 0;
+    if (!c->careful)
+        return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_PROCESSED_THERE, &query, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "dt", change->processed.event_id, change->processed.processor);
-    if (!r) r = hd_db_step(&c->view->connection, query, &c->conflict, c->err);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, query, c->err, "dt", change->processed.event_id, change->processed.processor);
+    if (!r)
+        r = hd_db_step(&c->view->connection, query, &c->conflict, c->err);
     return r;
 }
 
@@ -98,13 +111,15 @@ static int check_notification(struct committing *c, const struct hd_change *chan
 static int check_move(struct committing *c, const struct hd_change *change, int64_t *row) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = find(c, STATEMENT_NOTIFICATION_STATE, change->move.to->notification_id, &query);
-    if (r) return r;
+    if (r)
+        return r;
     c->conflict = true;
     if (!query || sqlite3_column_int(query, 1) != (int)change->move.if_status || sqlite3_column_int(query, 2) != change->move.if_attempts)
         return 0;
     const char *owner = (const char *)sqlite3_column_text(query, 3);
     const char *expected = change->move.if_owner;
-    if (owner && expected ? strcmp(owner, expected) != 0 : owner != expected) return 0;
+    if (owner && expected ? strcmp(owner, expected) != 0 : owner != expected)
+        return 0;
     *row = sqlite3_column_int64(query, 0);
     c->conflict = false;
     return 0;
@@ -117,7 +132,8 @@ static int64_t row_of_notification(const struct committing *c, const char *notif
         const struct hd_notification *mine = change->kind == HD_CHANGE_PUT_NOTIFICATION    ? change->notification
                                              : change->kind == HD_CHANGE_MOVE_NOTIFICATION ? change->move.to
                                                                                            : NULL;
-        if (mine && strcmp(mine->notification_id, notification_id) == 0) return c->view->rows[i];
+        if (mine && strcmp(mine->notification_id, notification_id) == 0)
+            return c->view->rows[i];
     }
     return 0;
 }
@@ -132,11 +148,14 @@ static int64_t attempt_id(int64_t notification_row, int number) {
 static int check_attempt(struct committing *c, const struct hd_change *change, int64_t *row) {
     (void)row;
     int64_t of = row_of_notification(c, change->attempt->notification_id);
-    if (!c->careful || of == 0) return 0;
+    if (!c->careful || of == 0)
+        return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_ATTEMPT_THERE, &query, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "i", attempt_id(of, change->attempt->number));
-    if (!r) r = hd_db_step(&c->view->connection, query, &c->conflict, c->err);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, query, c->err, "i", attempt_id(of, change->attempt->number));
+    if (!r)
+        r = hd_db_step(&c->view->connection, query, &c->conflict, c->err);
     return r;
 }
 
@@ -149,14 +168,17 @@ static int check_inbox_item(struct committing *c, const struct hd_change *change
 static int check_read(struct committing *c, const struct hd_change *change, int64_t *row) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = find(c, STATEMENT_INBOX_STATE, change->read.notification_id, &query);
-    if (r) return r;
+    if (r)
+        return r;
     struct hd_arena *arena = c->set->arena;
     struct row found = {.statement = query, .arena = arena};
     const char *owner = query ? hd_row_id(&found, 1) : NULL;
     r = hd_row_check(&found, c->err);
-    if (r) return r;
+    if (r)
+        return r;
     c->conflict = !owner || strcmp(owner, change->read.user_id) != 0;
-    if (!c->conflict && sqlite3_column_int64(query, 2) == 0) *row = sqlite3_column_int64(query, 0);
+    if (!c->conflict && sqlite3_column_int64(query, 2) == 0)
+        *row = sqlite3_column_int64(query, 0);
     return 0;
 }
 
@@ -169,7 +191,8 @@ static int check_dead_letter_there(struct committing *c, const struct hd_change 
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = find(c, STATEMENT_DEAD_LETTER_THERE, change->dead_letter_id, &query);
     c->conflict = !r && !query;
-    if (query) *row = sqlite3_column_int64(query, 0);
+    if (query)
+        *row = sqlite3_column_int64(query, 0);
     return r;
 }
 
@@ -180,25 +203,33 @@ static int check_audit(struct committing *c, const struct hd_change *change, int
 
 static int check_answer(struct committing *c, const struct hd_change *change, int64_t *row) {
     (void)row;
-    if (!c->careful) return 0;
+    if (!c->careful)
+        return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_ANSWER_THERE, &query, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "t", change->answer->key);
-    if (!r) r = hd_db_step(&c->view->connection, query, &c->conflict, c->err);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, query, c->err, "t", change->answer->key);
+    if (!r)
+        r = hd_db_step(&c->view->connection, query, &c->conflict, c->err);
     return r;
 }
 
 static int check_message(struct committing *c, const struct hd_message *message) {
     struct receipt receipt;
     c->conflict = true;
-    if (!hd_receipt_read(message->receipt, &receipt) || !hd_claims_holds(c->view->database->claims, receipt.seq, receipt.token)) return 0;
+    if (!hd_receipt_read(message->receipt, &receipt) || !hd_claims_holds(c->view->database->claims, receipt.seq, receipt.token))
+        return 0;
     c->conflict = false;
-    if (!c->careful) return 0;
+    if (!c->careful)
+        return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     bool there = false;
     int r = hd_db_statement(&c->view->connection, STATEMENT_MESSAGE_THERE, &query, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, query, c->err, "iiii", (int64_t)message->queue, (int64_t)receipt.lane, receipt.due, receipt.seq);
-    if (!r) r = hd_db_step(&c->view->connection, query, &there, c->err);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, query, c->err, "iiii", (int64_t)message->queue, (int64_t)receipt.lane, receipt.due,
+                       receipt.seq);
+    if (!r)
+        r = hd_db_step(&c->view->connection, query, &there, c->err);
     c->conflict = !there;
     return r;
 }
@@ -225,8 +256,8 @@ static int apply_ticket(struct committing *c, const struct hd_change *change, in
     int r = hd_db_statement(&c->view->connection, *row ? STATEMENT_TICKET_UPDATE : STATEMENT_TICKET_INSERT, &put, c->err);
     if (!r)
         r = hd_db_bind(&c->view->connection, put, c->err, *row ? "dittiiddtitiii" : "dittiiddtitii", t->ticket_id, t->version, t->title,
-                 t->description, (int64_t)t->status, (int64_t)t->priority, t->owner_id, t->assigned_agent_id, t->team, (int64_t)t->channels,
-                 t->tags, t->created_at_ms, t->updated_at_ms, *row);
+                       t->description, (int64_t)t->status, (int64_t)t->priority, t->owner_id, t->assigned_agent_id, t->team,
+                       (int64_t)t->channels, t->tags, t->created_at_ms, t->updated_at_ms, *row);
     return r ? r : write_row(c, put);
 }
 
@@ -235,9 +266,13 @@ static int apply_user(struct committing *c, const struct hd_change *change, int6
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, *row ? STATEMENT_USER_UPDATE : STATEMENT_USER_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, *row ? "dittti" "ttttiiii" : "dittti" "ttttiii", u->user_id, u->version, u->name, u->email,
-                 u->phone, (int64_t)u->role, u->locale, u->time_zone, u->team, u->skills, (int64_t)u->channels_off, u->created_at_ms,
-                 u->updated_at_ms, *row);
+        r = hd_db_bind(&c->view->connection, put, c->err,
+                       *row ? "dittti"
+                              "ttttiiii"
+                            : "dittti"
+                              "ttttiii",
+                       u->user_id, u->version, u->name, u->email, u->phone, (int64_t)u->role, u->locale, u->time_zone, u->team, u->skills,
+                       (int64_t)u->channels_off, u->created_at_ms, u->updated_at_ms, *row);
     return r ? r : write_row(c, put);
 }
 
@@ -247,8 +282,8 @@ static int apply_event(struct committing *c, const struct hd_change *change, int
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_EVENT_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "diiiiddttt", e->event_id, (int64_t)e->type, (int64_t)e->schema_version, e->occurred_at_ms,
-                 e->accepted_at_ms, e->ticket_id, e->actor_id, e->correlation_id, e->traceparent, e->payload);
+        r = hd_db_bind(&c->view->connection, put, c->err, "diiiiddttt", e->event_id, (int64_t)e->type, (int64_t)e->schema_version,
+                       e->occurred_at_ms, e->accepted_at_ms, e->ticket_id, e->actor_id, e->correlation_id, e->traceparent, e->payload);
     return r ? r : write_row(c, put);
 }
 
@@ -257,7 +292,8 @@ static int apply_processed(struct committing *c, const struct hd_change *change,
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_PROCESSED_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "dti", change->processed.event_id, change->processed.processor, change->processed.at_ms);
+        r = hd_db_bind(&c->view->connection, put, c->err, "dti", change->processed.event_id, change->processed.processor,
+                       change->processed.at_ms);
     return r ? r : write_row(c, put);
 }
 
@@ -266,12 +302,14 @@ static int apply_notification(struct committing *c, const struct hd_change *chan
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_NOTIFICATION_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "ddtddiitiiitttiiiii", n->notification_id, n->event_id, n->event, n->ticket_id, n->target,
-                 (int64_t)n->channel, (int64_t)n->status, n->reason, (int64_t)n->critical, (int64_t)n->attempts, (int64_t)n->attempts_forgiven,
-                 n->owner_token, n->correlation_id, n->traceparent, n->accepted_at_ms, n->created_at_ms, n->updated_at_ms,
-                 n->next_attempt_at_ms, n->sent_at_ms);
-    if (!r) r = write_row(c, put);
-    if (!r) *row = sqlite3_last_insert_rowid(c->view->connection.db);
+        r = hd_db_bind(&c->view->connection, put, c->err, "ddtddiitiiitttiiiii", n->notification_id, n->event_id, n->event, n->ticket_id,
+                       n->target, (int64_t)n->channel, (int64_t)n->status, n->reason, (int64_t)n->critical, (int64_t)n->attempts,
+                       (int64_t)n->attempts_forgiven, n->owner_token, n->correlation_id, n->traceparent, n->accepted_at_ms,
+                       n->created_at_ms, n->updated_at_ms, n->next_attempt_at_ms, n->sent_at_ms);
+    if (!r)
+        r = write_row(c, put);
+    if (!r)
+        *row = sqlite3_last_insert_rowid(c->view->connection.db);
     return r;
 }
 
@@ -281,7 +319,7 @@ static int apply_move(struct committing *c, const struct hd_change *change, int6
     int r = hd_db_statement(&c->view->connection, STATEMENT_NOTIFICATION_MOVE, &move, c->err);
     if (!r)
         r = hd_db_bind(&c->view->connection, move, c->err, "iitiitiii", *row, (int64_t)n->status, n->reason, (int64_t)n->attempts,
-                 (int64_t)n->attempts_forgiven, n->owner_token, n->updated_at_ms, n->next_attempt_at_ms, n->sent_at_ms);
+                       (int64_t)n->attempts_forgiven, n->owner_token, n->updated_at_ms, n->next_attempt_at_ms, n->sent_at_ms);
     return r ? r : write_row(c, move);
 }
 
@@ -289,15 +327,17 @@ static int apply_attempt(struct committing *c, const struct hd_change *change, i
     (void)row;
     const struct hd_attempt *a = change->attempt;
     int64_t of = row_of_notification(c, a->notification_id);
-    if (of == 0) return hd_error_set(c->err, HD_ERR_INTERNAL, "an attempt came without its notification");
+    if (of == 0)
+        return hd_error_set(c->err, HD_ERR_INTERNAL, "an attempt came without its notification");
     sqlite3_stmt *put = NULL;
     const void *message = NULL;
     size_t message_bytes = 0;
     int r = a->message ? hd_compress(a->message, c->set->arena, &message, &message_bytes, c->err) : 0;
-    if (!r) r = hd_db_statement(&c->view->connection, STATEMENT_ATTEMPT_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "iiittib", attempt_id(of, a->number), a->at_ms, (int64_t)a->outcome, a->provider, a->detail,
-                       a->duration_ms, message, message_bytes);
+        r = hd_db_statement(&c->view->connection, STATEMENT_ATTEMPT_INSERT, &put, c->err);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, put, c->err, "iiittib", attempt_id(of, a->number), a->at_ms, (int64_t)a->outcome, a->provider,
+                       a->detail, a->duration_ms, message, message_bytes);
     return r ? r : write_row(c, put);
 }
 
@@ -307,18 +347,21 @@ static int apply_inbox_item(struct committing *c, const struct hd_change *change
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_INBOX_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "ddtdttii", i->notification_id, i->user_id, i->event, i->ticket_id, i->title, i->body,
-                 i->created_at_ms, i->read_at_ms);
+        r = hd_db_bind(&c->view->connection, put, c->err, "ddtdttii", i->notification_id, i->user_id, i->event, i->ticket_id, i->title,
+                       i->body, i->created_at_ms, i->read_at_ms);
     return r ? r : write_row(c, put);
 }
 
 static int apply_read(struct committing *c, const struct hd_change *change, int64_t *row) {
-    if (*row == 0) return 0;
+    if (*row == 0)
+        return 0;
     struct connection *connection = &c->view->connection;
     sqlite3_stmt *read = NULL;
     int r = hd_db_statement(connection, STATEMENT_INBOX_READ, &read, c->err);
-    if (!r) r = hd_db_bind(connection, read, c->err, "ii", *row, change->read.at_ms);
-    if (!r) r = write_row(c, read);
+    if (!r)
+        r = hd_db_bind(connection, read, c->err, "ii", *row, change->read.at_ms);
+    if (!r)
+        r = write_row(c, read);
     return r ? r : hd_behind_read(c->view->behind, connection, change->read.user_id, *row, c->err);
 }
 
@@ -328,8 +371,9 @@ static int apply_dead_letter(struct committing *c, const struct hd_change *chang
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_DEAD_LETTER_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "dtttiddddtti", d->dead_letter_id, d->queue, d->reason, d->detail, (int64_t)d->attempts,
-                 d->notification_id, d->event_id, d->ticket_id, d->target, d->channel, d->body, d->created_at_ms);
+        r = hd_db_bind(&c->view->connection, put, c->err, "dtttiddddtti", d->dead_letter_id, d->queue, d->reason, d->detail,
+                       (int64_t)d->attempts, d->notification_id, d->event_id, d->ticket_id, d->target, d->channel, d->body,
+                       d->created_at_ms);
     return r ? r : write_row(c, put);
 }
 
@@ -337,7 +381,8 @@ static int apply_dead_letter_removal(struct committing *c, const struct hd_chang
     (void)change;
     sqlite3_stmt *removal = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_DEAD_LETTER_DELETE, &removal, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, removal, c->err, "i", *row);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, removal, c->err, "i", *row);
     return r ? r : write_row(c, removal);
 }
 
@@ -347,7 +392,8 @@ static int apply_audit(struct committing *c, const struct hd_change *change, int
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_AUDIT_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "dtddtti", a->audit_id, a->action, a->subject, a->actor, a->detail, a->correlation_id, a->at_ms);
+        r = hd_db_bind(&c->view->connection, put, c->err, "dtddtti", a->audit_id, a->action, a->subject, a->actor, a->detail,
+                       a->correlation_id, a->at_ms);
     return r ? r : write_row(c, put);
 }
 
@@ -355,7 +401,8 @@ static int apply_audit(struct committing *c, const struct hd_change *change, int
 static int forget_old_answers(struct committing *c, int64_t now_ms) {
     sqlite3_stmt *forget = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_ANSWER_FORGET_OLD, &forget, c->err);
-    if (!r) r = hd_db_bind(&c->view->connection, forget, c->err, "i", now_ms - HD_SQLITE_ANSWERS_MS);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, forget, c->err, "i", now_ms - HD_SQLITE_ANSWERS_MS);
     return r ? r : write_row(c, forget);
 }
 
@@ -365,9 +412,10 @@ static int apply_answer(struct committing *c, const struct hd_change *change, in
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_ANSWER_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "ttittti", a->key, a->body_hash, (int64_t)a->http_status, a->location, a->etag, a->body,
-                       a->created_at_ms);
-    if (!r) r = write_row(c, put);
+        r = hd_db_bind(&c->view->connection, put, c->err, "ttittti", a->key, a->body_hash, (int64_t)a->http_status, a->location, a->etag,
+                       a->body, a->created_at_ms);
+    if (!r)
+        r = write_row(c, put);
     return r ? r : forget_old_answers(c, a->created_at_ms);
 }
 
@@ -385,8 +433,9 @@ static int apply_enqueue(struct committing *c, const struct hd_change *change, i
     sqlite3_stmt *put = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_MESSAGE_INSERT, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "iiiitii", (int64_t)change->enqueue.queue, lane, delay_ms > 0 ? now_ms + delay_ms : (int64_t)0,
-                 next_message_seq(c->view, now_ms), change->enqueue.body, (int64_t)0, now_ms);
+        r = hd_db_bind(&c->view->connection, put, c->err, "iiiitii", (int64_t)change->enqueue.queue, lane,
+                       delay_ms > 0 ? now_ms + delay_ms : (int64_t)0, next_message_seq(c->view, now_ms), change->enqueue.body, (int64_t)0,
+                       now_ms);
     return r ? r : write_row(c, put);
 }
 
@@ -399,7 +448,8 @@ static int conclude_claim(struct committing *c, const struct hd_message *message
     if (view->concluded_count == view->concluded_capacity) {
         size_t wider = view->concluded_capacity ? view->concluded_capacity * 2 : 256;
         struct receipt *grown = realloc(view->concluded, wider * sizeof *grown);
-        if (!grown) return hd_error_set(c->err, HD_ERR_NO_MEMORY, "no memory for a commit");
+        if (!grown)
+            return hd_error_set(c->err, HD_ERR_NO_MEMORY, "no memory for a commit");
         view->concluded = grown;
         view->concluded_capacity = wider;
     }
@@ -411,9 +461,12 @@ static int delete_message(struct committing *c, const struct hd_message *message
     sqlite3_stmt *removal = NULL;
     int r = hd_db_statement(&c->view->connection, STATEMENT_MESSAGE_DELETE, &removal, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, removal, c->err, "iiii", (int64_t)message->queue, (int64_t)receipt->lane, receipt->due, receipt->seq);
-    if (!r) r = write_row(c, removal);
-    if (!r && sqlite3_changes(c->view->connection.db) == 0) return hd_error_set(c->err, HD_ERR_CONFLICT, "the message is gone");
+        r = hd_db_bind(&c->view->connection, removal, c->err, "iiii", (int64_t)message->queue, (int64_t)receipt->lane, receipt->due,
+                       receipt->seq);
+    if (!r)
+        r = write_row(c, removal);
+    if (!r && sqlite3_changes(c->view->connection.db) == 0)
+        return hd_error_set(c->err, HD_ERR_CONFLICT, "the message is gone");
     return r;
 }
 
@@ -431,12 +484,14 @@ static int apply_postpone(struct committing *c, const struct hd_change *change, 
     struct receipt receipt;
     sqlite3_stmt *put = NULL;
     int r = conclude_claim(c, message, &receipt);
-    if (!r) r = hd_db_statement(&c->view->connection, STATEMENT_MESSAGE_POSTPONE, &put, c->err);
     if (!r)
-        r = hd_db_bind(&c->view->connection, put, c->err, "iiiiiiii", (int64_t)message->queue, (int64_t)receipt.lane, receipt.due, receipt.seq,
-                 (int64_t)lane_with_delay(message->lane), now_ms + change->postpone.delay_ms, next_message_seq(c->view, now_ms),
-                 (int64_t)message->receive_count);
-    if (!r) r = write_row(c, put);
+        r = hd_db_statement(&c->view->connection, STATEMENT_MESSAGE_POSTPONE, &put, c->err);
+    if (!r)
+        r = hd_db_bind(&c->view->connection, put, c->err, "iiiiiiii", (int64_t)message->queue, (int64_t)receipt.lane, receipt.due,
+                       receipt.seq, (int64_t)lane_with_delay(message->lane), now_ms + change->postpone.delay_ms,
+                       next_message_seq(c->view, now_ms), (int64_t)message->receive_count);
+    if (!r)
+        r = write_row(c, put);
     return r ? r : delete_message(c, message, &receipt);
 }
 
@@ -474,8 +529,10 @@ static int check_conditions(struct committing *c, size_t *ret_broken) {
         rows[i] = 0;
         change_fn *check = kinds[set->changes[i].kind].check;
         int r = check ? check(c, &set->changes[i], &rows[i]) : 0;
-        if (r) return r;
-        if (c->conflict) break;
+        if (r)
+            return r;
+        if (c->conflict)
+            break;
     }
     *ret_broken = i;
     return 0;
@@ -489,13 +546,17 @@ static int commit_set(struct committing *c, struct hd_commit_result *result) {
         c->careful = true; /* one that was passed over may be broken, too, and stand before it */
         r = check_conditions(c, &broken);
     }
-    if (r) return r;
+    if (r)
+        return r;
     *result = (struct hd_commit_result){.code = broken < set->count ? HD_ERR_CONFLICT : HD_OK, .change = broken < set->count ? broken : 0};
-    if (result->code) return 0;
+    if (result->code)
+        return 0;
     for (size_t i = 0; i < set->count; i++) {
         r = kinds[set->changes[i].kind].apply(c, &set->changes[i], &c->view->rows[i]);
-        if (r == HD_ERR_CONFLICT) result->change = i;
-        if (r) return r;
+        if (r == HD_ERR_CONFLICT)
+            result->change = i;
+        if (r)
+            return r;
     }
     return 0;
 }
@@ -505,17 +566,23 @@ static int look_at_others(struct sqlite_store *view, struct hd_error *err) {
     sqlite3_stmt *version = NULL, *last = NULL;
     bool row = false;
     int r = hd_db_statement(&view->connection, STATEMENT_DATA_VERSION, &version, err);
-    if (!r) r = hd_db_step(&view->connection, version, &row, err);
+    if (!r)
+        r = hd_db_step(&view->connection, version, &row, err);
     int64_t now = row ? sqlite3_column_int64(version, 0) : 0;
     hd_db_done(&version);
-    if (r || now == view->data_version) return r;
+    if (r || now == view->data_version)
+        return r;
     r = hd_db_statement(&view->connection, STATEMENT_MESSAGES_LAST_SEQ, &last, err);
-    if (!r) r = hd_db_step(&view->connection, last, &row, err);
+    if (!r)
+        r = hd_db_step(&view->connection, last, &row, err);
     int64_t seq = 0;
-    if (!r && row) r = hd_db_seq(last, 0, &seq, err);
+    if (!r && row)
+        r = hd_db_seq(last, 0, &seq, err);
     hd_db_done(&last);
-    if (r) return r;
-    if (seq > view->last_message_seq) view->last_message_seq = seq;
+    if (r)
+        return r;
+    if (seq > view->last_message_seq)
+        view->last_message_seq = seq;
     view->data_version = now;
     return 0;
 }
@@ -531,24 +598,31 @@ static int transaction(struct sqlite_store *view, const struct hd_changeset *con
                        struct hd_commit_result *results, size_t *ret_culprit, struct hd_error *err) {
     view->concluded_count = 0;
     int r = simple(view, STATEMENT_BEGIN_WRITE, err);
-    if (r) return r;
+    if (r)
+        return r;
     r = look_at_others(view, err);
     for (size_t i = 0; !r && i < count; i++) {
-        if (view->left_out[i]) continue;
+        if (view->left_out[i])
+            continue;
         struct committing c = {.view = view, .set = sets[i], .careful = careful, .err = err};
         r = commit_set(&c, &results[i]);
-        if (r == HD_ERR_CONFLICT) *ret_culprit = i;
+        if (r == HD_ERR_CONFLICT)
+            *ret_culprit = i;
     }
-    if (!r) r = hd_behind_advance(view->behind, &view->connection, count, err);
-    if (!r) r = simple(view, STATEMENT_COMMIT, err);
-    if (r) hd_db_rollback(&view->connection);
-    if (r) hd_behind_restart(view->behind);
+    if (!r)
+        r = hd_behind_advance(view->behind, &view->connection, count, err);
+    if (!r)
+        r = simple(view, STATEMENT_COMMIT, err);
+    if (r)
+        hd_db_rollback(&view->connection);
+    if (r)
+        hd_behind_restart(view->behind);
     return r;
 }
 
 /* All conditions looked at, a write can only fail in a changeset that changes one thing twice: a mistake of ours, which is left out, and harms nobody else. */
-static int transaction_again(struct sqlite_store *view, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *results,
-                             struct hd_error *err) {
+static int transaction_again(struct sqlite_store *view, const struct hd_changeset *const *sets, size_t count,
+                             struct hd_commit_result *results, struct hd_error *err) {
     size_t culprit = count;
     int r = transaction(view, sets, count, true, results, &culprit, err);
     while (r == HD_ERR_CONFLICT && culprit < count) {
@@ -569,22 +643,26 @@ static void help_checkpoint(struct sqlite_store *view) {
 /* Only a view that commits needs the index's memory, and a cache that lasts from transaction to transaction. */
 static int become_writer(struct sqlite_store *view, struct hd_error *err) {
     view->behind = hd_behind_new();
-    if (!view->behind) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the index");
-    return hd_db_exec(view->connection.db, "PRAGMA cache_size = -8000", err);
+    if (!view->behind)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the index");
+    return hd_db_exec(view->connection.db, "PRAGMA cache_size = -6000", err);
 }
 
 int hd_store_commit(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results,
-                 struct hd_error *err) {
+                    struct hd_error *err) {
     assert(count <= HD_COMMIT_MAX);
     struct sqlite_store *view = (struct sqlite_store *)store;
     int r = view->behind ? 0 : become_writer(view, err);
-    if (r) return r;
+    if (r)
+        return r;
     memset(view->left_out, 0, count);
-    for (size_t i = 0; i < count; i++) ret_results[i] = (struct hd_commit_result){0};
+    for (size_t i = 0; i < count; i++)
+        ret_results[i] = (struct hd_commit_result){0};
     help_checkpoint(view);
     size_t culprit = 0;
     r = transaction(view, sets, count, false, ret_results, &culprit, err);
-    if (r == HD_ERR_CONFLICT) r = transaction_again(view, sets, count, ret_results, err);
+    if (r == HD_ERR_CONFLICT)
+        r = transaction_again(view, sets, count, ret_results, err);
     for (size_t i = 0; !r && i < view->concluded_count; i++)
         hd_claims_drop(view->database->claims, view->concluded[i].seq, view->concluded[i].token);
     view->concluded_count = 0;

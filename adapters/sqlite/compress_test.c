@@ -28,7 +28,8 @@ static void a_text_comes_back_as_it_was(void **state) {
 static void a_text_that_says_things_twice_becomes_shorter(void **state) {
     (void)state;
     char text[4001];
-    for (size_t i = 0; i < 4000; i++) text[i] = (char)('a' + i % 26);
+    for (size_t i = 0; i < 4000; i++)
+        text[i] = (char)('a' + i % 26);
     text[4000] = '\0';
     const void *data = NULL;
     size_t bytes = 0;
@@ -45,7 +46,8 @@ static void damage_is_told_and_never_read_past(void **state) {
     size_t bytes = 0;
     unsigned char damaged[256];
     assert_int_equal(hd_compress(text, arena, &data, &bytes, NULL), 0);
-    for (size_t cut = 0; cut < bytes; cut++) assert_int_equal(hd_decompress(data, cut, arena, &back, NULL), HD_ERR_CORRUPT);
+    for (size_t cut = 0; cut < bytes; cut++)
+        assert_int_equal(hd_decompress(data, cut, arena, &back, NULL), HD_ERR_CORRUPT);
     memcpy(damaged, data, bytes);
     damaged[0]++;
     assert_int_equal(hd_decompress(damaged, bytes, arena, &back, NULL), HD_ERR_CORRUPT);

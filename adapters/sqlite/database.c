@@ -15,27 +15,27 @@ static const char *const sql_of[STATEMENT_COUNT] = {
 
 static enum hd_code code_of(int rc) {
     switch (rc & 0xff) {
-        case SQLITE_NOMEM:
-            return HD_ERR_NO_MEMORY;
-        case SQLITE_FULL:
-            return HD_ERR_NO_SPACE;
-        case SQLITE_CORRUPT:
-        case SQLITE_NOTADB:
-        case SQLITE_FORMAT:
-            return HD_ERR_CORRUPT;
-        case SQLITE_BUSY:
-        case SQLITE_LOCKED:
-        case SQLITE_IOERR:
-        case SQLITE_CANTOPEN:
-        case SQLITE_READONLY:
-        case SQLITE_PERM:
-        case SQLITE_PROTOCOL:
-            return HD_ERR_UNAVAILABLE;
-        case SQLITE_CONSTRAINT: /* a key that is taken; anything else is a fault of ours */
-            return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID ? HD_ERR_CONFLICT
-                                                                                                                       : HD_ERR_INTERNAL;
-        default:
-            return HD_ERR_INTERNAL;
+    case SQLITE_NOMEM:
+        return HD_ERR_NO_MEMORY;
+    case SQLITE_FULL:
+        return HD_ERR_NO_SPACE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+        return HD_ERR_CORRUPT;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_PROTOCOL:
+        return HD_ERR_UNAVAILABLE;
+    case SQLITE_CONSTRAINT: /* a key that is taken; anything else is a fault of ours */
+        return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID ? HD_ERR_CONFLICT
+                                                                                                                     : HD_ERR_INTERNAL;
+    default:
+        return HD_ERR_INTERNAL;
     }
 }
 
@@ -45,7 +45,8 @@ int hd_db_error(sqlite3 *db, int rc, struct hd_error *err) {
 }
 
 int hd_db_schema_error(sqlite3 *db, int rc, struct hd_error *err) {
-    if ((rc & 0xff) == SQLITE_ERROR) return hd_error_set(err, HD_ERR_CORRUPT, "database: %s", sqlite3_errmsg(db));
+    if ((rc & 0xff) == SQLITE_ERROR)
+        return hd_error_set(err, HD_ERR_CORRUPT, "database: %s", sqlite3_errmsg(db));
     return hd_db_error(db, rc, err);
 }
 
@@ -91,8 +92,10 @@ int hd_db_open(const struct hd_sqlite *database, bool create, struct connection 
 }
 
 void hd_db_close(struct connection *connection) {
-    if (!connection || !connection->db) return;
-    for (size_t i = 0; i < STATEMENT_COUNT; i++) sqlite3_finalize(connection->statements[i]);
+    if (!connection || !connection->db)
+        return;
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(connection->statements[i]);
     int rc = sqlite3_close(connection->db);
     assert(rc == SQLITE_OK);
     (void)rc;
@@ -103,7 +106,8 @@ int hd_db_statement(struct connection *connection, enum statement which, sqlite3
     sqlite3_stmt **slot = &connection->statements[which];
     if (!*slot) {
         int rc = sqlite3_prepare_v3(connection->db, sql_of[which], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
-        if (rc != SQLITE_OK) return hd_db_schema_error(connection->db, rc, err);
+        if (rc != SQLITE_OK)
+            return hd_db_schema_error(connection->db, rc, err);
     }
     *ret = *slot;
     return 0;
@@ -113,25 +117,29 @@ int hd_db_prepare_transactions(struct connection *connection, struct hd_error *e
     static const enum statement needed[] = {STATEMENT_BEGIN_READ, STATEMENT_BEGIN_WRITE, STATEMENT_COMMIT, STATEMENT_ROLLBACK};
     int r = 0;
     sqlite3_stmt *prepared = NULL;
-    for (size_t i = 0; !r && i < HD_ARRAY_LEN(needed); i++) r = hd_db_statement(connection, needed[i], &prepared, err);
+    for (size_t i = 0; !r && i < HD_ARRAY_LEN(needed); i++)
+        r = hd_db_statement(connection, needed[i], &prepared, err);
     return r;
 }
 
 void hd_db_rollback(struct connection *connection) {
     sqlite3_stmt *rollback = NULL;
-    if (sqlite3_get_autocommit(connection->db) || hd_db_statement(connection, STATEMENT_ROLLBACK, &rollback, NULL)) return;
+    if (sqlite3_get_autocommit(connection->db) || hd_db_statement(connection, STATEMENT_ROLLBACK, &rollback, NULL))
+        return;
     (void)sqlite3_step(rollback);
     (void)sqlite3_reset(rollback);
 }
 
 void hd_db_done(sqlite3_stmt **statement) {
-    if (*statement) sqlite3_reset(*statement);
+    if (*statement)
+        sqlite3_reset(*statement);
 }
 
 static int bind_id(struct connection *connection, sqlite3_stmt *statement, int index, const char *id) {
     assert(index < PARAMETERS_MAX);
     uint8_t *bytes = connection->ids[index];
-    if (id && hd_id_to_bytes(id, bytes)) return sqlite3_bind_blob(statement, index, bytes, HD_ID_BYTES, SQLITE_STATIC);
+    if (id && hd_id_to_bytes(id, bytes))
+        return sqlite3_bind_blob(statement, index, bytes, HD_ID_BYTES, SQLITE_STATIC);
     return sqlite3_bind_text(statement, index, id, -1, SQLITE_STATIC);
 }
 
@@ -161,7 +169,8 @@ int hd_db_bind(struct connection *connection, sqlite3_stmt *statement, struct hd
 
 int hd_db_step(struct connection *connection, sqlite3_stmt *statement, bool *ret_row, struct hd_error *err) {
     int rc = sqlite3_step(statement);
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE) return hd_db_error(connection->db, rc, err);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        return hd_db_error(connection->db, rc, err);
     *ret_row = rc == SQLITE_ROW;
     return 0;
 }
@@ -177,29 +186,34 @@ int hd_db_run(struct connection *connection, sqlite3_stmt *statement, struct hd_
 
 int hd_db_seq(sqlite3_stmt *row, int column, int64_t *ret_seq, struct hd_error *err) {
     int64_t seq = sqlite3_column_int64(row, column);
-    if (seq < 0 || seq > INT64_MAX / 4) return hd_error_set(err, HD_ERR_CORRUPT, "database: a row has no possible number");
+    if (seq < 0 || seq > INT64_MAX / 4)
+        return hd_error_set(err, HD_ERR_CORRUPT, "database: a row has no possible number");
     *ret_seq = seq;
     return 0;
 }
 
 const char *hd_row_text(struct row *row, int column) {
-    if (sqlite3_column_type(row->statement, column) == SQLITE_NULL) return NULL;
+    if (sqlite3_column_type(row->statement, column) == SQLITE_NULL)
+        return NULL;
     const char *text = (const char *)sqlite3_column_text(row->statement, column);
     int len = sqlite3_column_bytes(row->statement, column);
     char *copy = text ? hd_arena_strndup(row->arena, text, (size_t)len) : NULL;
-    if (!copy) row->failure = HD_ERR_NO_MEMORY;
+    if (!copy)
+        row->failure = HD_ERR_NO_MEMORY;
     return copy;
 }
 
 const char *hd_row_id(struct row *row, int column) {
-    if (sqlite3_column_type(row->statement, column) != SQLITE_BLOB) return hd_row_text(row, column);
+    if (sqlite3_column_type(row->statement, column) != SQLITE_BLOB)
+        return hd_row_text(row, column);
     if (sqlite3_column_bytes(row->statement, column) != HD_ID_BYTES) {
         row->failure = HD_ERR_CORRUPT;
         return NULL;
     }
     struct hd_id id = hd_id_from_bytes(sqlite3_column_blob(row->statement, column));
     char *copy = hd_arena_strndup(row->arena, id.text, HD_ID_TEXT_LEN);
-    if (!copy) row->failure = HD_ERR_NO_MEMORY;
+    if (!copy)
+        row->failure = HD_ERR_NO_MEMORY;
     return copy;
 }
 
@@ -209,17 +223,20 @@ int64_t hd_row_int(const struct row *row, int column) {
 
 int hd_row_enum(struct row *row, int column, int count) {
     int64_t value = hd_row_int(row, column);
-    if (value >= 0 && value < count) return (int)value;
+    if (value >= 0 && value < count)
+        return (int)value;
     row->failure = HD_ERR_CORRUPT;
     return 0;
 }
 
 const char *hd_row_there(struct row *row, const char *text_or_id) {
-    if (!text_or_id && row->failure == 0) row->failure = HD_ERR_CORRUPT;
+    if (!text_or_id && row->failure == 0)
+        row->failure = HD_ERR_CORRUPT;
     return text_or_id;
 }
 
 int hd_row_check(const struct row *row, struct hd_error *err) {
-    if (row->failure == HD_ERR_CORRUPT) return hd_error_set(err, HD_ERR_CORRUPT, "database: a row holds what was never written there");
+    if (row->failure == HD_ERR_CORRUPT)
+        return hd_error_set(err, HD_ERR_CORRUPT, "database: a row holds what was never written there");
     return row->failure ? hd_error_set(err, row->failure, "no memory for what was read") : 0;
 }

@@ -19,7 +19,7 @@ enum { PARAMETERS_MAX = 24 };
 struct connection {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT];
-    bool reading; /* inside begin_reads … end_reads */
+    bool reading;                             /* inside begin_reads … end_reads */
     uint8_t ids[PARAMETERS_MAX][HD_ID_BYTES]; /* ids that are bound, by their parameter: SQLite need not copy them */
 };
 
@@ -74,6 +74,6 @@ struct row {
 const char *hd_row_text(struct row *row, int column);
 const char *hd_row_id(struct row *row, int column);
 int64_t hd_row_int(const struct row *row, int column);
-int hd_row_enum(struct row *row, int column, int count);             /* 0 to count - 1 */
-const char *hd_row_there(struct row *row, const char *text_or_id);   /* it must not be NULL */
+int hd_row_enum(struct row *row, int column, int count);           /* 0 to count - 1 */
+const char *hd_row_there(struct row *row, const char *text_or_id); /* it must not be NULL */
 int hd_row_check(const struct row *row, struct hd_error *err) HD_MUST_CHECK;

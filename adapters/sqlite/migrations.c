@@ -75,7 +75,8 @@ enum { NEWEST = (int)(sizeof steps / sizeof steps[0]) };
 static int pragma_int(sqlite3 *db, const char *sql, int *ret, struct hd_error *err) {
     sqlite3_stmt *query = NULL;
     int rc = sqlite3_prepare_v2(db, sql, -1, &query, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_step(query);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(query);
     int r = 0;
     if (rc == SQLITE_ROW) {
         *ret = sqlite3_column_int(query, 0);
@@ -89,13 +90,15 @@ static int pragma_int(sqlite3 *db, const char *sql, int *ret, struct hd_error *e
 static int check_owner(sqlite3 *db, int version, struct hd_error *err) {
     int application = 0, tables = 0;
     int r = pragma_int(db, "PRAGMA application_id", &application, err);
-    if (!r) r = pragma_int(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
-    if (r) return r;
+    if (!r)
+        r = pragma_int(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
+    if (r)
+        return r;
     if (application != APPLICATION_ID && (tables > 0 || version != 0))
         return hd_error_set(err, HD_ERR_CORRUPT, "this is a database of another program");
     if (version > NEWEST)
-        return hd_error_set(err, HD_ERR_NEWER_STORE, "this database has schema version %d, and this program knows %d: use the newer program",
-                            version, NEWEST);
+        return hd_error_set(err, HD_ERR_NEWER_STORE,
+                            "this database has schema version %d, and this program knows %d: use the newer program", version, NEWEST);
     return 0;
 }
 
@@ -103,9 +106,12 @@ static int check_owner(sqlite3 *db, int version, struct hd_error *err) {
 static int take_steps(sqlite3 *db, struct hd_error *err) {
     int version = 0;
     int r = pragma_int(db, "PRAGMA user_version", &version, err);
-    if (!r) r = check_owner(db, version, err);
-    for (int i = version; !r && i < NEWEST; i++) r = hd_db_exec(db, steps[i], err);
-    if (r) return r;
+    if (!r)
+        r = check_owner(db, version, err);
+    for (int i = version; !r && i < NEWEST; i++)
+        r = hd_db_exec(db, steps[i], err);
+    if (r)
+        return r;
     char finish[96];
     (void)snprintf(finish, sizeof finish, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID, NEWEST);
     return hd_db_exec(db, finish, err);
@@ -114,13 +120,19 @@ static int take_steps(sqlite3 *db, struct hd_error *err) {
 int hd_db_migrate(sqlite3 *db, struct hd_error *err) {
     int version = 0;
     int r = pragma_int(db, "PRAGMA user_version", &version, err);
-    if (!r) r = check_owner(db, version, err);
-    if (!r) r = hd_db_exec(db, "PRAGMA journal_mode = WAL", err); /* kept in the file: only now that it is known to be ours */
-    if (r || version == NEWEST) return r;
+    if (!r)
+        r = check_owner(db, version, err);
+    if (!r)
+        r = hd_db_exec(db, "PRAGMA journal_mode = WAL", err); /* kept in the file: only now that it is known to be ours */
+    if (r || version == NEWEST)
+        return r;
     r = hd_db_exec(db, "BEGIN IMMEDIATE", err);
-    if (r) return r;
+    if (r)
+        return r;
     r = take_steps(db, err);
-    if (!r) r = hd_db_exec(db, "COMMIT", err);
-    if (r) (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    if (!r)
+        r = hd_db_exec(db, "COMMIT", err);
+    if (r)
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return r;
 }

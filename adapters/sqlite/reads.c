@@ -24,19 +24,24 @@ static int begin_reads(struct hd_store *store, struct hd_error *err) {
     assert(!connection->reading);
     sqlite3_stmt *begin = NULL;
     int r = hd_db_statement(connection, STATEMENT_BEGIN_READ, &begin, err);
-    if (!r) r = hd_db_run(connection, begin, err);
-    if (!r) connection->reading = true;
+    if (!r)
+        r = hd_db_run(connection, begin, err);
+    if (!r)
+        connection->reading = true;
     return r;
 }
 
 static void end_reads(struct hd_store *store) {
     struct connection *connection = &view_of(store)->connection;
-    if (!connection->reading) return;
+    if (!connection->reading)
+        return;
     connection->reading = false;
     sqlite3_stmt *commit = NULL;
     int r = hd_db_statement(connection, STATEMENT_COMMIT, &commit, NULL);
-    if (!r) r = hd_db_run(connection, commit, NULL);
-    if (r) hd_db_rollback(connection);
+    if (!r)
+        r = hd_db_run(connection, commit, NULL);
+    if (r)
+        hd_db_rollback(connection);
 }
 
 /* ---- rows to values ---- */
@@ -177,25 +182,31 @@ static int seek(struct hd_store *store, enum statement which, const char *types,
                 struct hd_error *err) {
     struct connection *connection = &view_of(store)->connection;
     int r = hd_db_statement(connection, which, ret_query, err);
-    if (!r) r = hd_db_bind(connection, *ret_query, err, types, key);
+    if (!r)
+        r = hd_db_bind(connection, *ret_query, err, types, key);
     return r ? r : hd_db_step(connection, *ret_query, ret_row, err);
 }
 
 /* get_NAME: reads one struct TYPE by the statement WHICH. */
-#define GETTER(name, type, which, types, reader)                                                                            \
-    static int get_##name(struct hd_store *store, struct hd_arena *arena, const char *key, const struct type **ret, struct hd_error *err) { \
-        HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;                                                              \
-        bool found = false;                                                                                                 \
-        int r = seek(store, which, types, key, &query, &found, err);                                                        \
-        if (r) return r;                                                                                                    \
-        struct row row = {.statement = query, .arena = arena};                                                              \
-        struct type *value = found ? hd_arena_alloc(arena, sizeof *value) : NULL;                                           \
-        if (value) reader(&row, value);                                                                                     \
-        if (found && !value) return out_of_memory(err);                                                                     \
-        r = hd_row_check(&row, err);                                                                                        \
-        if (r) return r;                                                                                                    \
-        *ret = value;                                                                                                       \
-        return 0;                                                                                                           \
+#define GETTER(name, type, which, types, reader)                                                                    \
+    static int get_##name(struct hd_store *store, struct hd_arena *arena, const char *key, const struct type **ret, \
+                          struct hd_error *err) {                                                                   \
+        HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;                                                          \
+        bool found = false;                                                                                         \
+        int r = seek(store, which, types, key, &query, &found, err);                                                \
+        if (r)                                                                                                      \
+            return r;                                                                                               \
+        struct row row = {.statement = query, .arena = arena};                                                      \
+        struct type *value = found ? hd_arena_alloc(arena, sizeof *value) : NULL;                                   \
+        if (value)                                                                                                  \
+            reader(&row, value);                                                                                    \
+        if (found && !value)                                                                                        \
+            return out_of_memory(err);                                                                              \
+        r = hd_row_check(&row, err);                                                                                \
+        if (r)                                                                                                      \
+            return r;                                                                                               \
+        *ret = value;                                                                                               \
+        return 0;                                                                                                   \
     }
 
 GETTER(ticket, hd_ticket, STATEMENT_TICKET_GET, "d", read_ticket)
@@ -211,7 +222,8 @@ static int get_processed(struct hd_store *store, const char *processor, const ch
     struct connection *connection = &view_of(store)->connection;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(connection, STATEMENT_PROCESSED_THERE, &query, err);
-    if (!r) r = hd_db_bind(connection, query, err, "dt", event_id, processor);
+    if (!r)
+        r = hd_db_bind(connection, query, err, "dt", event_id, processor);
     return r ? r : hd_db_step(connection, query, ret, err);
 }
 
@@ -228,8 +240,10 @@ static void *collection_add(struct collection *collection) {
     if (collection->count == collection->capacity) {
         size_t wider = collection->capacity ? collection->capacity * 2 : 16;
         char *grown = hd_arena_calloc(collection->arena, wider, collection->item_bytes);
-        if (!grown) return NULL;
-        if (collection->count > 0) memcpy(grown, collection->items, collection->count * collection->item_bytes);
+        if (!grown)
+            return NULL;
+        if (collection->count > 0)
+            memcpy(grown, collection->items, collection->count * collection->item_bytes);
         collection->items = grown;
         collection->capacity = wider;
     }
@@ -242,7 +256,8 @@ struct list_kind {
     size_t item_bytes;
     int seq_column; /* the column behind the item's own */
     void (*read)(struct row *row, void *item);
-    int (*bind)(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above, int64_t limit, struct hd_error *err);
+    int (*bind)(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above, int64_t limit,
+                struct hd_error *err);
     enum statement scan; /* reads the source itself */
     enum behind_source source;
     enum statement last; /* gives the newest seq, for sources that grow without end; 0: it stays small */
@@ -250,33 +265,36 @@ struct list_kind {
 
 enum { SCAN_MAX = 100000 /* rows that one page looks at when no index serves: then it ends early, and its cursor goes on from there */ };
 
-
 /* A list being read: the index that serves the filter best, and what was found so far. */
 struct list {
     const struct list_kind *kind;
     struct connection *connection;
     const void *filter;
-    enum statement by; /* kind->scan when no index serves */
-    int dimension;     /* of the write-behind index; 0 when `by` is no such statement */
-    const char *key;   /* the id to find there */
+    enum statement by;  /* kind->scan when no index serves */
+    int dimension;      /* of the write-behind index; 0 when `by` is no such statement */
+    const char *key;    /* the id to find there */
     int64_t stopped_at; /* a scan ended here, at its limit; 0: it did not */
     struct collection found;
     int64_t seqs[HD_PAGE_MAX + 1];
 };
 
 static int collect(struct list *list, enum statement which, size_t want, int64_t below, int64_t above, struct hd_error *err) {
-    if (list->found.count >= want) return 0;
+    if (list->found.count >= want)
+        return 0;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     int r = hd_db_statement(list->connection, which, &query, err);
-    if (!r) r = list->kind->bind(list, query, which, below, above, (int64_t)(want - list->found.count), err);
+    if (!r)
+        r = list->kind->bind(list, query, which, below, above, (int64_t)(want - list->found.count), err);
     while (!r) {
         bool more = false;
         r = hd_db_step(list->connection, query, &more, err);
-        if (r || !more) break;
+        if (r || !more)
+            break;
         struct row row = {.statement = query, .arena = list->found.arena};
         list->seqs[list->found.count] = hd_row_int(&row, list->kind->seq_column);
         void *item = collection_add(&list->found);
-        if (item) list->kind->read(&row, item);
+        if (item)
+            list->kind->read(&row, item);
         r = item ? hd_row_check(&row, err) : out_of_memory(err);
     }
     return r;
@@ -286,7 +304,8 @@ static int newest_seq(struct list *list, int64_t *ret, struct hd_error *err) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     bool row = false;
     int r = hd_db_statement(list->connection, list->kind->last, &query, err);
-    if (!r) r = hd_db_step(list->connection, query, &row, err);
+    if (!r)
+        r = hd_db_step(list->connection, query, &row, err);
     return r ? r : hd_db_seq(query, 0, ret, err);
 }
 
@@ -294,61 +313,76 @@ static int collect_scan(struct list *list, size_t want, int64_t below, struct hd
     int r = 0;
     if (below == INT64_MAX) {
         r = newest_seq(list, &below, err);
-        if (r) return r;
+        if (r)
+            return r;
         below++;
     }
     int64_t above = below > SCAN_MAX ? below - SCAN_MAX - 1 : 0;
-    if (!r) r = collect(list, list->by, want, below, above, err);
-    if (!r && above > 0 && list->found.count < want) list->stopped_at = above + 1;
+    if (!r)
+        r = collect(list, list->by, want, below, above, err);
+    if (!r && above > 0 && list->found.count < want)
+        list->stopped_at = above + 1;
     return r;
 }
 
 /* Rows above the mark are not in the write-behind index yet: they are read one by one. */
 static int collect_all(struct list *list, size_t want, int64_t below, struct hd_error *err) {
-    if (list->by == list->kind->scan && list->kind->last) return collect_scan(list, want, below, err);
-    if (list->dimension == 0) return collect(list, list->by, want, below, 0, err);
+    if (list->by == list->kind->scan && list->kind->last)
+        return collect_scan(list, want, below, err);
+    if (list->dimension == 0)
+        return collect(list, list->by, want, below, 0, err);
     int64_t mark = 0;
     int r = hd_behind_mark(list->connection, list->kind->source, &mark, err);
-    if (!r) r = collect(list, list->kind->scan, want, below, mark, err);
-    if (!r) r = collect(list, list->by, want, below <= mark ? below : mark + 1, 0, err);
+    if (!r)
+        r = collect(list, list->kind->scan, want, below, mark, err);
+    if (!r)
+        r = collect(list, list->by, want, below <= mark ? below : mark + 1, 0, err);
     return r;
 }
 
 /* A cursor is the seq of the last item of the page before, as decimal digits. */
 static int cursor_read(const char *cursor, int64_t *ret_below, struct hd_error *err) {
     *ret_below = INT64_MAX;
-    if (!cursor) return 0;
+    if (!cursor)
+        return 0;
     char *end = NULL;
     errno = 0;
     int64_t seq = strtoll(cursor, &end, 10);
     bool digits = cursor[0] >= '0' && cursor[0] <= '9';
-    if (!digits || *end != '\0' || errno != 0 || seq <= 0) return hd_error_set(err, HD_ERR_MALFORMED, "this cursor is not one of ours");
+    if (!digits || *end != '\0' || errno != 0 || seq <= 0)
+        return hd_error_set(err, HD_ERR_MALFORMED, "this cursor is not one of ours");
     *ret_below = seq;
     return 0;
 }
 
 /* One page in one snapshot. One item more than asked for is read: whether it comes tells whether there is a next page. */
-static int list_page(struct hd_store *store, struct hd_arena *arena, struct list *list, const struct hd_page *page, const char **ret_next_cursor,
-                     struct hd_error *err) {
+static int list_page(struct hd_store *store, struct hd_arena *arena, struct list *list, const struct hd_page *page,
+                     const char **ret_next_cursor, struct hd_error *err) {
     assert(page->limit >= 1 && page->limit <= HD_PAGE_MAX);
     list->connection = &view_of(store)->connection;
     list->found = (struct collection){.arena = arena, .item_bytes = list->kind->item_bytes};
     int64_t below = 0;
     int r = cursor_read(page->cursor, &below, err);
-    if (r) return r;
+    if (r)
+        return r;
     bool own_snapshot = !list->connection->reading;
-    if (own_snapshot) r = begin_reads(store, err);
-    if (r) return r;
+    if (own_snapshot)
+        r = begin_reads(store, err);
+    if (r)
+        return r;
     r = collect_all(list, page->limit + 1, below, err);
-    if (own_snapshot) end_reads(store);
-    if (r) return r;
+    if (own_snapshot)
+        end_reads(store);
+    if (r)
+        return r;
     int64_t end = list->stopped_at;
     if (list->found.count > page->limit) {
         list->found.count = page->limit;
         end = list->seqs[page->limit - 1];
     }
     const char *next = end ? hd_arena_printf(arena, "%" PRId64, end) : NULL;
-    if (end && !next) return out_of_memory(err);
+    if (end && !next)
+        return out_of_memory(err);
     *ret_next_cursor = next;
     return 0;
 }
@@ -363,8 +397,8 @@ static int bind_tickets(const struct list *list, sqlite3_stmt *query, enum state
                         struct hd_error *err) {
     const struct hd_ticket_filter *f = list->filter;
     (void)which;
-    return hd_db_bind(list->connection, query, err, list->dimension && which == list->by ? "deeiiii" : "deeiii", f->owner_id, f->status, f->priority,
-                below, above, limit, (int64_t)list->dimension);
+    return hd_db_bind(list->connection, query, err, list->dimension && which == list->by ? "deeiiii" : "deeiii", f->owner_id, f->status,
+                      f->priority, below, above, limit, (int64_t)list->dimension);
 }
 
 static const struct list_kind ticket_list = {
@@ -381,7 +415,8 @@ static int list_tickets(struct hd_store *store, struct hd_arena *arena, const st
         list.by = STATEMENT_TICKETS_BY_STATUS;
     }
     int r = list_page(store, arena, &list, page, ret_next_cursor, err);
-    if (r) return r;
+    if (r)
+        return r;
     *ret = (const struct hd_ticket *)(const void *)list.found.items;
     *ret_count = list.found.count;
     return 0;
@@ -412,7 +447,8 @@ static int list_users(struct hd_store *store, struct hd_arena *arena, const stru
         list.by = STATEMENT_USERS_BY_ROLE;
     }
     int r = list_page(store, arena, &list, page, ret_next_cursor, err);
-    if (r) return r;
+    if (r)
+        return r;
     *ret = (const struct hd_user *)(const void *)list.found.items;
     *ret_count = list.found.count;
     return 0;
@@ -424,15 +460,15 @@ static void read_notification_item(struct row *row, void *item) {
     read_notification(row, item);
 }
 
-static int bind_notifications(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above, int64_t limit,
-                              struct hd_error *err) {
+static int bind_notifications(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above,
+                              int64_t limit, struct hd_error *err) {
     const struct hd_notification_filter *f = list->filter;
-    return hd_db_bind(list->connection, query, err, list->dimension && which == list->by ? "eedddiiiid" : "eedddiii", f->status, f->channel, f->target,
-                      f->ticket_id, f->event_id, below, above, limit, (int64_t)list->dimension, list->key);
+    return hd_db_bind(list->connection, query, err, list->dimension && which == list->by ? "eedddiiiid" : "eedddiii", f->status, f->channel,
+                      f->target, f->ticket_id, f->event_id, below, above, limit, (int64_t)list->dimension, list->key);
 }
 
 static const struct list_kind notification_list = {
-    sizeof(struct hd_notification), 19, read_notification_item, bind_notifications, STATEMENT_NOTIFICATIONS_SCAN, BEHIND_NOTIFICATIONS,
+    sizeof(struct hd_notification),     19, read_notification_item, bind_notifications, STATEMENT_NOTIFICATIONS_SCAN, BEHIND_NOTIFICATIONS,
     STATEMENT_BEHIND_LAST_NOTIFICATION,
 };
 
@@ -452,26 +488,30 @@ static void choose_notification_index(const struct hd_notification_filter *f, co
     }
 }
 
-static int list_notifications(struct hd_store *store, struct hd_arena *arena, const struct hd_notification_filter *filter, const struct hd_page *page,
-                              const struct hd_notification **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err) {
+static int list_notifications(struct hd_store *store, struct hd_arena *arena, const struct hd_notification_filter *filter,
+                              const struct hd_page *page, const struct hd_notification **ret, size_t *ret_count,
+                              const char **ret_next_cursor, struct hd_error *err) {
     struct list list = {.kind = &notification_list, .filter = filter};
     const char *ticket_id = filter->ticket_id;
     if (filter->event_id && !ticket_id) {
         const struct hd_event *event = NULL;
         int r = get_event(store, arena, filter->event_id, &event, err);
-        if (r) return r;
-        if (event) ticket_id = event->ticket_id;
+        if (r)
+            return r;
+        if (event)
+            ticket_id = event->ticket_id;
     }
     choose_notification_index(filter, ticket_id, &list);
     int r = list_page(store, arena, &list, page, ret_next_cursor, err);
-    if (r) return r;
+    if (r)
+        return r;
     *ret = (const struct hd_notification *)(const void *)list.found.items;
     *ret_count = list.found.count;
     return 0;
 }
 
-static int list_attempts(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_attempt **ret, size_t *ret_count,
-                         struct hd_error *err) {
+static int list_attempts(struct hd_store *store, struct hd_arena *arena, const char *notification_id, const struct hd_attempt **ret,
+                         size_t *ret_count, struct hd_error *err) {
     struct connection *connection = &view_of(store)->connection;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *of = NULL;
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
@@ -481,13 +521,16 @@ static int list_attempts(struct hd_store *store, struct hd_arena *arena, const c
     if (!r && more) {
         int64_t first = (int64_t)((uint64_t)sqlite3_column_int64(of, 0) * 65536u);
         r = hd_db_statement(connection, STATEMENT_ATTEMPTS_GET, &query, err);
-        if (!r) r = hd_db_bind(connection, query, err, "ii", first, first + 65535);
-        if (!r) r = hd_db_step(connection, query, &more, err);
+        if (!r)
+            r = hd_db_bind(connection, query, err, "ii", first, first + 65535);
+        if (!r)
+            r = hd_db_step(connection, query, &more, err);
     }
     for (; !r && more; r = r ? r : hd_db_step(connection, query, &more, err)) {
         struct row row = {.statement = query, .arena = arena};
         struct hd_attempt *attempt = collection_add(&found);
-        if (!attempt) return out_of_memory(err);
+        if (!attempt)
+            return out_of_memory(err);
         *attempt = (struct hd_attempt){
             .notification_id = notification_id,
             .number = (int)hd_row_int(&row, 0),
@@ -501,7 +544,8 @@ static int list_attempts(struct hd_store *store, struct hd_arena *arena, const c
         if (!r && sqlite3_column_type(query, 6) != SQLITE_NULL)
             r = hd_decompress(sqlite3_column_blob(query, 6), (size_t)sqlite3_column_bytes(query, 6), arena, &attempt->message, err);
     }
-    if (r) return r;
+    if (r)
+        return r;
     *ret = (const struct hd_attempt *)(const void *)found.items;
     *ret_count = found.count;
     return 0;
@@ -513,8 +557,8 @@ static void read_dead_letter_item(struct row *row, void *item) {
     read_dead_letter(row, item);
 }
 
-static int bind_dead_letters(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above, int64_t limit,
-                             struct hd_error *err) {
+static int bind_dead_letters(const struct list *list, sqlite3_stmt *query, enum statement which, int64_t below, int64_t above,
+                             int64_t limit, struct hd_error *err) {
     const struct hd_dead_letter_filter *f = list->filter;
     (void)which;
     (void)above;
@@ -525,8 +569,9 @@ static const struct list_kind dead_letter_list = {
     sizeof(struct hd_dead_letter), 12, read_dead_letter_item, bind_dead_letters, STATEMENT_DEAD_LETTERS_SCAN, 0, 0,
 };
 
-static int list_dead_letters(struct hd_store *store, struct hd_arena *arena, const struct hd_dead_letter_filter *filter, const struct hd_page *page,
-                             const struct hd_dead_letter **ret, size_t *ret_count, const char **ret_next_cursor, struct hd_error *err) {
+static int list_dead_letters(struct hd_store *store, struct hd_arena *arena, const struct hd_dead_letter_filter *filter,
+                             const struct hd_page *page, const struct hd_dead_letter **ret, size_t *ret_count, const char **ret_next_cursor,
+                             struct hd_error *err) {
     struct list list = {.kind = &dead_letter_list, .filter = filter, .by = STATEMENT_DEAD_LETTERS_SCAN};
     if (filter->queue) {
         list.by = STATEMENT_DEAD_LETTERS_BY_QUEUE;
@@ -534,7 +579,8 @@ static int list_dead_letters(struct hd_store *store, struct hd_arena *arena, con
         list.by = STATEMENT_DEAD_LETTERS_BY_REASON;
     }
     int r = list_page(store, arena, &list, page, ret_next_cursor, err);
-    if (r) return r;
+    if (r)
+        return r;
     *ret = (const struct hd_dead_letter *)(const void *)list.found.items;
     *ret_count = list.found.count;
     return 0;
@@ -562,20 +608,24 @@ static int list_inbox(struct hd_store *store, struct hd_arena *arena, const stru
     struct list list = {.kind = &inbox_list, .filter = filter, .by = STATEMENT_INBOX_BEHIND};
     list.dimension = filter->unread ? BEHIND_INBOX_UNREAD : BEHIND_INBOX_USER;
     int r = list_page(store, arena, &list, page, ret_next_cursor, err);
-    if (r) return r;
+    if (r)
+        return r;
     *ret = (const struct hd_inbox_item *)(const void *)list.found.items;
     *ret_count = list.found.count;
     return 0;
 }
 
-static int count_unread_part(struct connection *connection, enum statement which, const char *user_id, int64_t second, int64_t cap, int64_t *count,
-                             struct hd_error *err) {
+static int count_unread_part(struct connection *connection, enum statement which, const char *user_id, int64_t second, int64_t cap,
+                             int64_t *count, struct hd_error *err) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     bool row = false;
     int r = hd_db_statement(connection, which, &query, err);
-    if (!r) r = hd_db_bind(connection, query, err, "dii", user_id, second, cap - *count);
-    if (!r) r = hd_db_step(connection, query, &row, err);
-    if (!r && row) *count += sqlite3_column_int64(query, 0);
+    if (!r)
+        r = hd_db_bind(connection, query, err, "dii", user_id, second, cap - *count);
+    if (!r)
+        r = hd_db_step(connection, query, &row, err);
+    if (!r && row)
+        *count += sqlite3_column_int64(query, 0);
     return r;
 }
 
@@ -584,12 +634,17 @@ static int count_unread(struct hd_store *store, const char *user_id, int64_t cap
     bool own_snapshot = !connection->reading;
     int64_t mark = 0, count = 0;
     int r = own_snapshot ? begin_reads(store, err) : 0;
-    if (r) return r;
+    if (r)
+        return r;
     r = hd_behind_mark(connection, BEHIND_INBOX, &mark, err);
-    if (!r) r = count_unread_part(connection, STATEMENT_UNREAD_TAIL, user_id, mark, cap, &count, err);
-    if (!r) r = count_unread_part(connection, STATEMENT_UNREAD_BEHIND, user_id, BEHIND_INBOX_UNREAD, cap, &count, err);
-    if (own_snapshot) end_reads(store);
-    if (!r) *ret_count = count;
+    if (!r)
+        r = count_unread_part(connection, STATEMENT_UNREAD_TAIL, user_id, mark, cap, &count, err);
+    if (!r)
+        r = count_unread_part(connection, STATEMENT_UNREAD_BEHIND, user_id, BEHIND_INBOX_UNREAD, cap, &count, err);
+    if (own_snapshot)
+        end_reads(store);
+    if (!r)
+        *ret_count = count;
     return r;
 }
 
@@ -635,11 +690,13 @@ static int remember_wal_pages(void *database, sqlite3 *db, const char *name, int
 
 int hd_sqlite_store(struct hd_sqlite *database, struct hd_store **ret_store, struct hd_error *err) {
     struct sqlite_store *view = calloc(1, sizeof *view);
-    if (!view) return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a store");
+    if (!view)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a store");
     view->base.ops = &ops;
     view->database = database;
     int r = hd_db_open(database, false, &view->connection, err);
-    if (!r) r = hd_db_prepare_transactions(&view->connection, err);
+    if (!r)
+        r = hd_db_prepare_transactions(&view->connection, err);
     if (r) {
         hd_db_close(&view->connection);
         free(view);

@@ -17,9 +17,9 @@
 struct hd_sqlite;
 
 enum {
-    HD_SQLITE_BUSY_MS = 5000,            /* how long to wait for another process's lock */
-    HD_SQLITE_CHECKPOINT_PAGES = 4000,   /* a background checkpoint is worth it from here on */
-    HD_SQLITE_WAL_LIMIT_PAGES = 16000,   /* from here on the writer helps, so that the log starts again from its beginning */
+    HD_SQLITE_BUSY_MS = 5000,          /* how long to wait for another process's lock */
+    HD_SQLITE_CHECKPOINT_PAGES = 4000, /* a background checkpoint is worth it from here on */
+    HD_SQLITE_WAL_LIMIT_PAGES = 16000, /* from here on the writer helps, so that the log starts again from its beginning */
 };
 
 /* How long an answer is remembered for its Idempotency-Key: far longer than any client tries again. */

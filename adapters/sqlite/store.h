@@ -20,4 +20,4 @@ struct sqlite_store {
 };
 
 int hd_store_commit(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results,
-                 struct hd_error *err);
+                    struct hd_error *err);
