@@ -16,8 +16,6 @@
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 
-extern char **environ;
-
 /* ---- loading ---- */
 
 static char problems[16][512];

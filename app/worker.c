@@ -11,7 +11,7 @@
 #include "processors/task.h"
 
 enum {
-    JOBS_MAX = 1024,                          /* messages in flight, all processors together */
+    JOBS_MAX = 1024,                         /* messages in flight, all processors together */
     RECEIVE_AT_ONCE = 64,                    /* of one queue, before the next one has its turn */
     JOB_MEMORY_MAX_BYTES = 16 * 1024 * 1024, /* more than a request may use: what came in can be worked on */
     RETRY_AFTER_ERROR_MS = 1000,             /* when the store or the memory fails */

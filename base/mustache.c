@@ -628,10 +628,11 @@ static int render_with(struct rendering *r, struct frame *frame, struct value va
 
 static int render_each(struct rendering *r, struct frame *frame, struct value value, uint32_t from, uint32_t to) {
     int rc = 0;
-    if (value.json && json_is_array(value.json)) {
-        size_t count = json_array_size(value.json);
+    const json_t *array = json_is_array(value.json) ? value.json : NULL;
+    if (array) {
+        size_t count = json_array_size(array);
         for (size_t i = 0; rc == 0 && i < count; i++)
-            rc = render_with(r, frame, (struct value){.json = json_array_get(value.json, i)}, from, to);
+            rc = render_with(r, frame, (struct value){.json = json_array_get(array, i)}, from, to);
     } else if (value.view && value.view->kind == HD_VIEW_LIST) {
         for (size_t i = 0; rc == 0 && i < value.view->len; i++)
             rc = render_with(r, frame, value_of(&value.view->items[i]), from, to);

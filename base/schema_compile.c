@@ -609,8 +609,8 @@ static const char *number_text(struct compiler *c, const json_t *value) {
     char shortest[32];
     for (int digits = 6; digits <= DBL_DECIMAL_DIG; digits++) {
         snprintf(shortest, sizeof shortest, "%.*g", digits, json_real_value(value));
-        double again = 0;
-        if (sscanf(shortest, "%lf", &again) == 1 && again >= json_real_value(value) && again <= json_real_value(value))
+        double again = strtod(shortest, NULL);
+        if (again >= json_real_value(value) && again <= json_real_value(value))
             break;
     }
     return hd_arena_strdup(c->memory, shortest);
@@ -678,7 +678,7 @@ static const char *values_sentence(struct compiler *c, const json_t *const *item
         else if (!json_is_null(value))
             return count > 1 ? "must be one of the values that the schema lists" : "must be the value that the schema gives";
         if ((size_t)len + strlen(", ") + strlen(item) + sizeof ", …" > sizeof text) {
-            len += snprintf(text + len, sizeof text - (size_t)len, i > 0 ? ", …" : "a certain text");
+            snprintf(text + len, sizeof text - (size_t)len, i > 0 ? ", …" : "a certain text");
             break;
         }
         len += snprintf(text + len, sizeof text - (size_t)len, "%s%s", i > 0 ? ", " : "", item);
@@ -1004,8 +1004,8 @@ static int compile_dynamic_ref(const struct work *w) {
     struct hd_schema_dynamic_ref *ref = NEW(c, struct hd_schema_dynamic_ref);
     if (!combined || !ref)
         return no_memory(c);
-    struct resource *resource;
-    const char *fragment;
+    struct resource *resource = NULL;
+    const char *fragment = "";
     int r = resolve(c, w->place, w->keyword, w->value, &ref->fallback, &resource, &fragment);
     if (r < 0)
         return r;

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STRINGS_MAX = 12 };
+
 /* What a kind of thing is made of: its size, and where its strings are. The first string is its id. */
 struct shape {
     size_t bytes;
     size_t string_count;
-    size_t strings[12];
+    size_t strings[STRINGS_MAX];
 };
 
 enum kind { EVENT, TICKET, USER, NOTIFICATION };
@@ -70,7 +72,7 @@ static struct slot *slot_of(struct hd_recent *recent, enum kind kind, const char
 
 static void keep(struct hd_recent *recent, enum kind kind, int64_t now_ms, const void *thing) {
     const struct shape *shape = &shapes[kind];
-    size_t lengths[12], total = shape->bytes;
+    size_t lengths[STRINGS_MAX] = {0}, total = shape->bytes;
     for (size_t i = 0; i < shape->string_count; i++) {
         const char *text = *string_at((void *)(uintptr_t)thing, shape->strings[i]);
         lengths[i] = text ? strlen(text) + 1 : 0;

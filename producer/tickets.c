@@ -119,7 +119,8 @@ static int find_ticket(struct hd_call *call, const struct hd_ticket **ret_ticket
     int r = call->ctx->store->ops->ticket(call->ctx->store, call->arena, call->id, &ticket, err);
     if (r < 0)
         return r;
-    bool may_see = ticket && (!hd_call_by_customer(call) || strcmp(ticket->owner_id, call->caller.subject) == 0);
+    bool own = ticket && ticket->owner_id && strcmp(ticket->owner_id, call->caller.subject) == 0;
+    bool may_see = ticket && (own || !hd_call_by_customer(call));
     if (!may_see)
         return hd_call_not_found(err, "ticket");
     *ret_ticket = ticket;
@@ -170,7 +171,7 @@ int hd_list_ticket_notifications(struct hd_call *call, struct hd_error *err) {
     int r = hd_call_page(call, &page, err);
     if (!r)
         r = find_ticket(call, &ticket, err);
-    if (r < 0)
+    if (r < 0 || !ticket)
         return r;
     struct hd_notification_filter filter = {.status = -1, .channel = -1, .ticket_id = ticket->ticket_id};
     if (hd_call_by_customer(call))
