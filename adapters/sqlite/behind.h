@@ -26,7 +26,7 @@ enum behind_dimension {
     BEHIND_NOTIFICATION_TARGET,
     BEHIND_NOTIFICATION_TICKET,
     BEHIND_INBOX_USER,
-    BEHIND_INBOX_UNREAD, /* the entry goes when the item is read */
+    BEHIND_INBOX_UNREAD = 5, /* the entry goes when the item is read; UNREAD_BEHIND counts them */
 };
 
 /* The writer's work in progress; nothing of it need survive. */

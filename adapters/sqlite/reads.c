@@ -615,13 +615,14 @@ static int list_inbox(struct hd_store *store, struct hd_arena *arena, const stru
     return 0;
 }
 
-static int count_unread_part(struct connection *connection, enum statement which, const char *user_id, int64_t second, int64_t cap,
+/* Unread items above the mark, or up to it. */
+static int count_unread_part(struct connection *connection, enum statement which, const char *user_id, int64_t mark, int64_t cap,
                              int64_t *count, struct hd_error *err) {
     HD_CLEANUP(hd_db_done) sqlite3_stmt *query = NULL;
     bool row = false;
     int r = hd_db_statement(connection, which, &query, err);
     if (!r)
-        r = hd_db_bind(connection, query, err, "dii", user_id, second, cap - *count);
+        r = hd_db_bind(connection, query, err, "dii", user_id, mark, cap - *count);
     if (!r)
         r = hd_db_step(connection, query, &row, err);
     if (!r && row)
@@ -640,7 +641,7 @@ static int count_unread(struct hd_store *store, const char *user_id, int64_t cap
     if (!r)
         r = count_unread_part(connection, STATEMENT_UNREAD_TAIL, user_id, mark, cap, &count, err);
     if (!r)
-        r = count_unread_part(connection, STATEMENT_UNREAD_BEHIND, user_id, BEHIND_INBOX_UNREAD, cap, &count, err);
+        r = count_unread_part(connection, STATEMENT_UNREAD_BEHIND, user_id, mark, cap, &count, err);
     if (own_snapshot)
         end_reads(store);
     if (!r)

@@ -114,7 +114,7 @@
     X(INBOX_BEHIND, "SELECT " INBOX_COLUMNS ", i.seq FROM behind b CROSS JOIN inbox i ON i.seq = b.seq"                                   \
                     " WHERE b.dimension = ?2 AND b.key = ?1 AND b.seq < ?3 AND b.seq > ?4 ORDER BY b.seq DESC LIMIT ?5")                  \
     X(UNREAD_TAIL, "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE user_id = ?1 AND read_at = 0 AND seq > ?2 LIMIT ?3)")                 \
-    X(UNREAD_BEHIND, "SELECT count(*) FROM (SELECT 1 FROM behind WHERE dimension = ?2 AND key = ?1 LIMIT ?3)")                            \
+    X(UNREAD_BEHIND, "SELECT count(*) FROM (SELECT 1 FROM behind WHERE dimension = 5 AND key = ?1 AND seq <= ?2 LIMIT ?3)")               \
     /* write-behind index */                                                                                                              \
     X(BEHIND_MARK, "SELECT seq FROM behind_marks WHERE source = ?1")                                                                      \
     X(BEHIND_SET_MARK, "INSERT INTO behind_marks (source, seq) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET seq = ?2")              \
