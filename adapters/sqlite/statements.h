@@ -48,7 +48,8 @@
       " attempts, attempts_forgiven, owner_token, correlation_id, traceparent, accepted_at, created_at, updated_at,"                      \
       " next_attempt_at, sent_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)")                           \
     X(NOTIFICATION_MOVE, "UPDATE notifications SET status = ?2, reason = ?3, attempts = ?4, attempts_forgiven = ?5, owner_token = ?6,"    \
-                         " updated_at = ?7, next_attempt_at = ?8, sent_at = ?9 WHERE seq = ?1")                                           \
+                         " updated_at = ?7, next_attempt_at = ?8, sent_at = ?9"                                                           \
+                         " WHERE seq = ?1 AND notification_id = ?10 AND status = ?11 AND attempts = ?12 AND owner_token IS ?13")          \
     X(ATTEMPT_INSERT, "INSERT INTO attempts (id, at, outcome, provider, detail, duration_ms, message) VALUES (?1,?2,?3,?4,?5,?6,?7)")     \
     X(INBOX_INSERT, "INSERT INTO inbox (notification_id, user_id, event, ticket_id, title, body, created_at, read_at)"                    \
                     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8)")                                                                                  \

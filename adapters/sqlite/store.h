@@ -5,6 +5,12 @@
 #include "adapters/sqlite/database.h"
 #include "core/changeset.h"
 
+/* A notification's id and row. */
+struct put_lately {
+    uint8_t id[HD_ID_BYTES];
+    int64_t row; /* 0: nothing yet */
+};
+
 struct sqlite_store {
     struct hd_store base;
     struct hd_sqlite *database;
@@ -15,7 +21,8 @@ struct sqlite_store {
     int64_t rows[HD_CHANGES_MAX]; /* for each change of the changeset at hand: the row (seq) that it found or made */
     struct receipt *concluded;    /* claims to drop once the transaction is durable */
     size_t concluded_count, concluded_capacity;
-    bool left_out[HD_COMMIT_MAX]; /* changesets of this commit that contradict themselves */
+    struct put_lately put_lately[4096]; /* by the end of the id: most notifications are moved within a moment */
+    bool left_out[HD_COMMIT_MAX];       /* changesets of this commit that contradict themselves */
     struct behind *behind;
 };
 
