@@ -360,7 +360,7 @@ static int apply_attempt(struct committing *c, const struct hd_change *change, i
     sqlite3_stmt *put = NULL;
     const void *message = NULL;
     size_t message_bytes = 0;
-    int r = a->message ? hd_compress(a->message, c->set->arena, &message, &message_bytes, c->err) : 0;
+    int r = a->message ? hd_compress(c->view->compressor, a->message, c->set->arena, &message, &message_bytes, c->err) : 0;
     if (!r)
         r = hd_db_statement(&c->view->connection, STATEMENT_ATTEMPT_INSERT, &put, c->err);
     if (!r)
@@ -670,9 +670,12 @@ static void help_checkpoint(struct sqlite_store *view) {
 
 /* Only a view that commits needs the index's memory, and a cache that lasts from transaction to transaction. */
 static int become_writer(struct sqlite_store *view, struct hd_error *err) {
-    view->behind = hd_behind_new();
+    if (!view->compressor)
+        view->compressor = hd_compressor_new();
+    if (view->compressor)
+        view->behind = hd_behind_new();
     if (!view->behind)
-        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the index");
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the writer");
     return hd_db_exec(view->connection.db, "PRAGMA cache_size = -6000", err);
 }
 

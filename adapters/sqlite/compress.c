@@ -1,11 +1,28 @@
 #include "adapters/sqlite/compress.h"
 
 #include <lz4.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LENGTH_BYTES = 4 };
 
-int hd_compress(const char *text, struct hd_arena *arena, const void **ret_data, size_t *ret_bytes, struct hd_error *err) {
+struct hd_compressor {
+    LZ4_stream_t stream;
+};
+
+struct hd_compressor *hd_compressor_new(void) {
+    struct hd_compressor *compressor = malloc(sizeof *compressor);
+    if (compressor)
+        (void)LZ4_initStream(&compressor->stream, sizeof compressor->stream);
+    return compressor;
+}
+
+void hd_compressor_free(struct hd_compressor *compressor) {
+    free(compressor);
+}
+
+int hd_compress(struct hd_compressor *compressor, const char *text, struct hd_arena *arena, const void **ret_data, size_t *ret_bytes,
+                struct hd_error *err) {
     size_t len = strlen(text);
     if (len > HD_COMPRESSED_TEXT_MAX_BYTES)
         return hd_error_set(err, HD_ERR_LIMIT, "a text of %zu bytes is too long to be kept", len);
@@ -15,7 +32,8 @@ int hd_compress(const char *text, struct hd_arena *arena, const void **ret_data,
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a text");
     for (int i = 0; i < LENGTH_BYTES; i++)
         data[i] = (unsigned char)(len >> (8 * i));
-    int bytes = LZ4_compress_default(text, (char *)data + LENGTH_BYTES, (int)len, bound);
+    LZ4_resetStream_fast(&compressor->stream); /* each text stands alone */
+    int bytes = LZ4_compress_fast_continue(&compressor->stream, text, (char *)data + LENGTH_BYTES, (int)len, bound, 1);
     if (bytes <= 0)
         return hd_error_set(err, HD_ERR_INTERNAL, "a text could not be compressed");
     *ret_data = data;

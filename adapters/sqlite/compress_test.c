@@ -8,12 +8,13 @@
 #include <cmocka.h>
 
 static struct hd_arena *arena;
+static struct hd_compressor *compressor;
 
 static void comes_back_as_it_was(const char *text) {
     const void *data = NULL;
     size_t bytes = 0;
     const char *back = NULL;
-    assert_int_equal(hd_compress(text, arena, &data, &bytes, NULL), 0);
+    assert_int_equal(hd_compress(compressor, text, arena, &data, &bytes, NULL), 0);
     assert_int_equal(hd_decompress(data, bytes, arena, &back, NULL), 0);
     assert_string_equal(back, text);
 }
@@ -33,7 +34,7 @@ static void a_text_that_says_things_twice_becomes_shorter(void **state) {
     text[4000] = '\0';
     const void *data = NULL;
     size_t bytes = 0;
-    assert_int_equal(hd_compress(text, arena, &data, &bytes, NULL), 0);
+    assert_int_equal(hd_compress(compressor, text, arena, &data, &bytes, NULL), 0);
     assert_true(bytes < 400);
     comes_back_as_it_was(text);
 }
@@ -45,7 +46,7 @@ static void damage_is_told_and_never_read_past(void **state) {
     const char *back = NULL;
     size_t bytes = 0;
     unsigned char damaged[256];
-    assert_int_equal(hd_compress(text, arena, &data, &bytes, NULL), 0);
+    assert_int_equal(hd_compress(compressor, text, arena, &data, &bytes, NULL), 0);
     for (size_t cut = 0; cut < bytes; cut++)
         assert_int_equal(hd_decompress(data, cut, arena, &back, NULL), HD_ERR_CORRUPT);
     memcpy(damaged, data, bytes);
@@ -61,7 +62,8 @@ static void no_memory_is_an_error(void **state) {
     struct hd_arena *small = hd_arena_new(16);
     const void *data = NULL;
     size_t bytes = 0;
-    assert_int_equal(hd_compress("a text that is longer than the arena has room for", small, &data, &bytes, NULL), HD_ERR_NO_MEMORY);
+    assert_int_equal(hd_compress(compressor, "a text that is longer than the arena has room for", small, &data, &bytes, NULL),
+                     HD_ERR_NO_MEMORY);
     hd_arena_free(small);
 }
 
@@ -73,7 +75,9 @@ int main(void) {
         cmocka_unit_test(no_memory_is_an_error),
     };
     arena = hd_arena_new(1024 * 1024);
+    compressor = hd_compressor_new();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    hd_compressor_free(compressor);
     hd_arena_free(arena);
     return failed;
 }

@@ -655,6 +655,7 @@ static void close_view(struct hd_store *store) {
     struct sqlite_store *view = view_of(store);
     hd_db_close(&view->connection);
     free(view->concluded);
+    hd_compressor_free(view->compressor);
     hd_behind_free(view->behind);
     free(view);
 }

@@ -23,6 +23,7 @@ struct sqlite_store {
     size_t concluded_count, concluded_capacity;
     struct put_lately put_lately[4096]; /* by the end of the id: most notifications are moved within a moment */
     bool left_out[HD_COMMIT_MAX];       /* changesets of this commit that contradict themselves */
+    struct hd_compressor *compressor;
     struct behind *behind;
 };
 
