@@ -47,12 +47,13 @@ static void tell_problem(const struct hd_response *response) {
         return;
     }
     const char *title = hd_json_str(problem, "title"), *detail = hd_json_str(problem, "detail");
-    (void)fprintf(stderr, "helpdesk: %s%s%s\n", title ? title : "", detail ? ": " : "", detail ? detail : "");
-    size_t i = 0;
-    json_t *item = NULL;
-    json_array_foreach(json_object_get(problem, "errors"), i, item) {
+    const json_t *errors = json_object_get(problem, "errors");
+    bool each = json_array_size(errors) > 0; /* then the detail is the first of them */
+    (void)fprintf(stderr, "helpdesk: %s%s%s\n", title ? title : "", detail && !each ? ": " : "", detail && !each ? detail : "");
+    for (size_t i = 0; i < json_array_size(errors); i++) {
+        const json_t *item = json_array_get(errors, i);
         const char *pointer = hd_json_str(item, "pointer"), *what = hd_json_str(item, "detail");
-        (void)fprintf(stderr, "  %s: %s\n", pointer ? pointer : "", what ? what : "");
+        (void)fprintf(stderr, "  %s%s%s\n", pointer ? pointer : "", pointer && *pointer ? ": " : "", what ? what : "");
     }
     json_decref(problem);
 }
@@ -147,8 +148,10 @@ static int run_token(const struct hd_settings *settings, int argc, char **argv) 
         return not_understood("token wants --role customer|agent|manager|admin|service");
     if (ttl && hd_duration_parse(ttl, &ttl_ms, &err))
         return failed(&err);
+    if (ttl_ms <= 0)
+        return not_understood("--ttl must be longer than nothing");
     struct runtime *runtime = NULL;
-    if (hd_runtime_open(settings, RUNTIME_SECRET, &runtime, &err))
+    if (hd_runtime_open(settings, RUNTIME_SECRET | RUNTIME_EXISTING, &runtime, &err))
         return failed(&err);
     int64_t now_ms = hd_system_clock.now_ms(&hd_system_clock);
     struct hd_jwt_key key = hd_runtime_key(runtime);
@@ -246,8 +249,7 @@ static int print_list(const struct hd_settings *settings, const char *path, cons
     struct local_host *host = open_host(settings, HD_ROLE_ADMIN);
     if (!host)
         return FAILED;
-    if (!as_json)
-        print_head(columns);
+    bool headed = as_json;
     char cursor[HD_CURSOR_MAX_LEN + 1] = "";
     int status = DONE;
     do {
@@ -262,6 +264,10 @@ static int print_list(const struct hd_settings *settings, const char *path, cons
             add_query(&query, "cursor", cursor);
         status = request(host, "GET", path, hd_buffer_text(&query), NULL, &response);
         if (status == DONE && hd_json_load(response.body, response.body_bytes, 0, &page, NULL) == 0) {
+            if (!headed && json_array_size(json_object_get(page, "items")) > 0) {
+                print_head(columns);
+                headed = true;
+            }
             print_page(page, columns, as_json);
             limit -= (int64_t)json_array_size(json_object_get(page, "items"));
         }
@@ -270,6 +276,8 @@ static int print_list(const struct hd_settings *settings, const char *path, cons
         json_decref(page);
         hd_buffer_free(&query);
     } while (status == DONE && *cursor && limit > 0);
+    if (status == DONE && !headed)
+        (void)fprintf(stderr, "none\n");
     hd_local_host_close(host);
     return status;
 }
@@ -321,12 +329,20 @@ static int dlq_list(const struct hd_settings *settings, const struct arguments *
     return status;
 }
 
-static int dlq_one(const struct hd_settings *settings, const char *method, const char *id, const char *suffix) {
+static int dlq_one(const struct hd_settings *settings, const char *method, const char *id, const char *suffix, const char *done) {
     char path[HD_ID_MAX_LEN * 3 + 64];
+    struct hd_response response = {0};
     if (!hd_id_acceptable(id))
         return not_understood("this is no id of a dead letter");
+    struct local_host *host = open_host(settings, HD_ROLE_ADMIN);
+    if (!host)
+        return FAILED;
     (void)snprintf(path, sizeof path, "/dead-letters/%s%s", id, suffix);
-    return request_once(settings, HD_ROLE_ADMIN, method, path, NULL);
+    int status = request(host, method, path, "", NULL, &response);
+    if (status == DONE)
+        (void)printf("1 %s\n", done);
+    hd_local_host_close(host);
+    return status;
 }
 
 static int dlq_redrive_all(const struct hd_settings *settings, const struct arguments *args) {
@@ -353,7 +369,7 @@ static int dlq_redrive_all(const struct hd_settings *settings, const struct argu
         json_decref(answer);
     }
     if (status == DONE)
-        (void)printf("%lld sent again\n", (long long)redriven);
+        (void)printf("%lld queued again\n", (long long)redriven);
     hd_buffer_free(&body);
     hd_local_host_close(host);
     return status;
@@ -414,7 +430,7 @@ static int run_dlq(const struct hd_settings *settings, int argc, char **argv) {
     if ((!redrive && !purge) || (id != NULL) == all)
         return not_understood("dlq knows: list; redrive ID or --all; purge ID or --all");
     if (id)
-        return redrive ? dlq_one(settings, "POST", id, "/redrive") : dlq_one(settings, "DELETE", id, "");
+        return redrive ? dlq_one(settings, "POST", id, "/redrive", "queued again") : dlq_one(settings, "DELETE", id, "", "purged");
     return redrive ? dlq_redrive_all(settings, &args) : dlq_purge_all(settings, &args);
 }
 
@@ -447,7 +463,7 @@ static int run_backup(const struct hd_settings *settings, int argc, char **argv)
         return not_understood("backup wants one file, which must not exist");
     struct runtime *runtime = NULL;
     struct hd_error err = {0};
-    int r = hd_runtime_open(settings, RUNTIME_STORE, &runtime, &err);
+    int r = hd_runtime_open(settings, RUNTIME_STORE | RUNTIME_EXISTING, &runtime, &err);
     if (!r)
         r = hd_sqlite_backup(runtime->database, args.words[0], &err);
     if (!r)

@@ -49,7 +49,7 @@ int hd_local_host_open(const struct hd_settings *settings, const char *user, enu
         host->arena = hd_arena_new((size_t)64 * 1024 * 1024);
     int r = host && host->session && host->arena ? 0 : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory");
     if (!r)
-        r = hd_runtime_open(settings, RUNTIME_SECRET | RUNTIME_STORE | RUNTIME_MESSAGES, &host->runtime, err);
+        r = hd_runtime_open(settings, RUNTIME_SECRET | RUNTIME_STORE | RUNTIME_MESSAGES | RUNTIME_EXISTING, &host->runtime, err);
     if (!r)
         r = hd_sqlite_store(host->runtime->database, &host->store, err);
     if (!r) {

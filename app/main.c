@@ -2,6 +2,7 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "app/commands.h"
 #include "base/json.h"
@@ -60,6 +61,7 @@ static int run_command(const struct command *command, const char *config_file, i
 
 /* Takes --config and --help out of the arguments, wherever they stand. */
 int main(int argc, char **argv) {
+    umask(0077); /* the database, its backups and the secret hold what people wrote: they are the owner's alone */
     const char *config_file = NULL;
     bool help = false;
     int kept = 1;
@@ -79,6 +81,11 @@ int main(int argc, char **argv) {
     argv[kept] = NULL;
     if (kept == 1)
         return help ? print_help() : (print_help(), 2);
+    if (strcmp(argv[1], "help") == 0)
+        return print_help();
+    static char version[] = "version";
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] = version;
     const struct command *command = find_command(argv[1]);
     if (!command) {
         (void)fprintf(stderr, "helpdesk: there is no command %s; see helpdesk --help\n", argv[1]);

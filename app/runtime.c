@@ -69,13 +69,20 @@ static int write_secret(const char *path, struct hd_error *err) {
     return linked ? 0 : hd_error_set(err, HD_ERR_UNAVAILABLE, "%s: %s", path, strerror(problem));
 }
 
-static int open_secret(struct runtime *rt, struct hd_error *err) {
+static int nothing_here(const struct runtime *rt, const char *what, struct hd_error *err) {
+    return hd_error_set(err, HD_ERR_NOT_FOUND, "there is no %s in %s (HELPDESK_DATA_DIR; helpdesk serve makes one)", what,
+                        rt->settings->data_dir);
+}
+
+static int open_secret(struct runtime *rt, bool existing, struct hd_error *err) {
     if (rt->settings->jwt_secret) {
         rt->jwt_secret = strdup(rt->settings->jwt_secret);
         return rt->jwt_secret ? 0 : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the secret");
     }
     char path[4160];
     (void)snprintf(path, sizeof path, "%s/jwt-secret", rt->settings->data_dir);
+    if (existing && access(path, F_OK) != 0)
+        return nothing_here(rt, "secret", err);
     int r = make_folder(rt->settings->data_dir, err);
     if (!r && access(path, F_OK) != 0)
         r = write_secret(path, err);
@@ -84,9 +91,11 @@ static int open_secret(struct runtime *rt, struct hd_error *err) {
 
 /* ---- the rest ---- */
 
-static int open_store(struct runtime *rt, struct hd_error *err) {
+static int open_store(struct runtime *rt, bool existing, struct hd_error *err) {
     char path[4160];
     (void)snprintf(path, sizeof path, "%s/helpdesk.db", rt->settings->data_dir);
+    if (existing && access(path, F_OK) != 0)
+        return nothing_here(rt, "database", err);
     int r = make_folder(rt->settings->data_dir, err);
     return r ? r : hd_sqlite_open(&(struct hd_sqlite_options){.path = path}, &rt->database, err);
 }
@@ -126,11 +135,11 @@ static int open_parts(struct runtime *rt, int parts, struct hd_error *err) {
     if (!rt->base_url)
         r = hd_error_set(err, HD_ERR_NO_MEMORY, "no memory");
     if (!r && (parts & RUNTIME_SECRET))
-        r = open_secret(rt, err);
+        r = open_secret(rt, parts & RUNTIME_EXISTING, err);
     if (!r && (parts & RUNTIME_MESSAGES))
         r = open_messages(rt, err);
     if (!r && (parts & RUNTIME_STORE))
-        r = open_store(rt, err);
+        r = open_store(rt, parts & RUNTIME_EXISTING, err);
     return r;
 }
 

@@ -21,6 +21,8 @@ enum runtime_parts {
     RUNTIME_SECRET = 1,   /* only the key for tokens: nothing of the store is touched */
     RUNTIME_STORE = 2,    /* the database, created or migrated */
     RUNTIME_MESSAGES = 4, /* schemas, templates and providers */
+    RUNTIME_EXISTING =
+        8, /* of key and database, only what is there already: a command in a wrong folder must not begin a new installation */
 };
 
 /* Opens the parts that are asked for. The settings must outlive the runtime. */

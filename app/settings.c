@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
 extern char **environ;
 
 enum { TIMEOUT_MAX_MS = 60 * 60 * 1000, LINE_MAX_BYTES = 4096 /* of a configuration file */ };
-enum kind { TEXT, RETRY, DURATION, NUMBER, LISTEN, SECRET, BACKEND, LEVEL };
+enum kind { TEXT, RETRY, DURATION, NUMBER, LISTEN, SECRET, BACKEND, LEVEL, LOCALE, WEB_URL, SMTP_URL, FILE_TO_READ };
 
 struct setting {
     const char *name;
@@ -30,15 +31,15 @@ static const struct setting table[] = {
     {"HELPDESK_METRICS_LISTEN", LISTEN, AT(metrics_listen), NULL, "an address of its own for /metrics, which wants no token there"},
     {"HELPDESK_DATA_DIR", TEXT, AT(data_dir), "./data", "folder of the database"},
     {"HELPDESK_BACKEND", BACKEND, AT(backend), "embedded", "embedded: everything in one process, on SQLite"},
-    {"HELPDESK_BASE_URL", TEXT, AT(base_url), NULL, "how people reach this server, for links in messages; else http://<listen>"},
-    {"HELPDESK_LOCALE", TEXT, AT(locale), "pt-BR", "for people who have chosen none: pt-BR or en"},
+    {"HELPDESK_BASE_URL", WEB_URL, AT(base_url), NULL, "how people reach this server, for links in messages; else http://<listen>"},
+    {"HELPDESK_LOCALE", LOCALE, AT(locale), "pt-BR", "for people who have chosen none: pt-BR or en"},
     {"HELPDESK_JWT_SECRET", SECRET, AT(jwt_secret), NULL,
      "signs and checks tokens (HS256), 32 bytes or more; else one is made and kept in the data folder"},
     {"HELPDESK_JWT_ISSUER", TEXT, AT(jwt_issuer), "helpdesk", "iss of a token"},
     {"HELPDESK_JWT_AUDIENCE", TEXT, AT(jwt_audience), "helpdesk", "aud of a token"},
-    {"HELPDESK_SMTP_URL", TEXT, AT(smtp_url), NULL, "smtp[s]://[user:password@]host[:port]; else e-mail is simulated and recorded"},
+    {"HELPDESK_SMTP_URL", SMTP_URL, AT(smtp_url), NULL, "smtp[s]://[user:password@]host[:port]; else e-mail is simulated and recorded"},
     {"HELPDESK_MAIL_FROM", TEXT, AT(mail_from), "HelpDesk <helpdesk@localhost>", "sender of e-mails"},
-    {"HELPDESK_CA_FILE", TEXT, AT(ca_file), NULL, "certificates to trust (PEM); else the system's"},
+    {"HELPDESK_CA_FILE", FILE_TO_READ, AT(ca_file), NULL, "certificates to trust (PEM); else the system's"},
     {"HELPDESK_SMTP_TIMEOUT", DURATION, AT(smtp_timeout_ms), "30s", "longest time for one e-mail, at most 1h"},
     {"HELPDESK_SMTP_CONNECTIONS", NUMBER, AT(smtp_connections), "16", "connections to the mail server at once"},
     {"HELPDESK_RETRY_EMAIL", RETRY, AT(retry[HD_EMAIL]), "3,1s,5m", "attempts, first delay, longest delay"},
@@ -89,10 +90,19 @@ static int set_duration(struct hd_settings *settings, const struct setting *sett
 }
 
 static int check_one_of(const char *value, const char *const *allowed, struct hd_error *err) {
-    for (size_t i = 0; allowed[i]; i++)
+    char all[128] = "";
+    for (size_t i = 0; allowed[i]; i++) {
         if (strcmp(value, allowed[i]) == 0)
             return 0;
-    return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is none of the known ones (%s, …)", value, allowed[0]);
+        (void)snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i > 0 ? ", " : "", allowed[i]);
+    }
+    return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is none of these: %s", value, all);
+}
+
+static int check_scheme(const char *value, const char *plain, const char *secure, struct hd_error *err) {
+    if (strncmp(value, plain, strlen(plain)) == 0 || strncmp(value, secure, strlen(secure)) == 0)
+        return 0;
+    return hd_error_set(err, HD_ERR_CONFIGURATION, "it begins with neither %s nor %s", plain, secure); /* the value may hold a password */
 }
 
 static int check_value(const struct setting *setting, const char *value, struct hd_error *err) {
@@ -109,6 +119,14 @@ static int check_value(const struct setting *setting, const char *value, struct 
         return check_one_of(value, (const char *const[]){"embedded", NULL}, err);
     case LEVEL:
         return check_one_of(value, (const char *const[]){"info", "debug", "warn", "error", NULL}, err);
+    case LOCALE:
+        return check_one_of(value, (const char *const[]){"pt-BR", "en", NULL}, err);
+    case WEB_URL:
+        return check_scheme(value, "http://", "https://", err);
+    case SMTP_URL:
+        return check_scheme(value, "smtp://", "smtps://", err);
+    case FILE_TO_READ:
+        return access(value, R_OK) == 0 ? 0 : hd_error_set(err, HD_ERR_CONFIGURATION, "%s: %s", value, strerror(errno));
     default:
         return 0;
     }

@@ -26,6 +26,8 @@ export type DeadLetterFilter = Omit<Query<'listDeadLetters'>, 'limit' | 'cursor'
 
 /* The lists that forms and filters offer. `satisfies` makes the compiler refuse a word that the API does not have. */
 export const CHANNELS = ['email', 'push', 'sms', 'webhook', 'inapp'] as const satisfies readonly Channel[];
+/* Those that this version delivers by: a form that asks where news may go offers no others. */
+export const DELIVERING_CHANNELS = ['email', 'inapp'] as const satisfies readonly Channel[];
 export const PRIORITIES = ['low', 'normal', 'high', 'urgent'] as const satisfies readonly Priority[];
 export const NOTIFICATION_STATUSES = [
   'pending',

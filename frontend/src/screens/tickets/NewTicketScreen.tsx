@@ -8,7 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { newKey } from '../../api/client';
 import { useMe } from '../../api/people';
 import { useOpenTicket } from '../../api/tickets';
-import { CHANNELS, PRIORITIES } from '../../api/types';
+import { DELIVERING_CHANNELS, PRIORITIES } from '../../api/types';
 import { useAuth } from '../../app/auth';
 import { Problem } from '../../components/Problem';
 import { Card, Screen } from '../../components/Screen';
@@ -87,7 +87,7 @@ function NewTicketForm() {
             error={say(fieldState.error)}
           >
             <Group mt="xs">
-              {CHANNELS.map((channel) => (
+              {DELIVERING_CHANNELS.map((channel) => (
                 <Checkbox key={channel} value={channel} label={t(`channel.${channel}`)} />
               ))}
             </Group>

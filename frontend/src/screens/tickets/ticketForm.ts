@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { FieldValues, Path, UseFormSetError } from 'react-hook-form';
 
 import { ApiError } from '../../api/problem';
-import { CHANNELS, PRIORITIES, type TicketCreate } from '../../api/types';
+import { DELIVERING_CHANNELS, PRIORITIES, type TicketCreate } from '../../api/types';
 
 /* What the form holds. Messages are keys of the locale files, under ticketForm.error. The server's schema has the last word: this one only spares a round trip. */
 export const ticketForm = z.object({
@@ -14,7 +14,7 @@ export const ticketForm = z.object({
     .refine((title) => [...title].length <= 200, 'titleLong'),
   description: z.string().refine((description) => [...description].length <= 20000, 'descriptionLong'),
   priority: z.enum(PRIORITIES),
-  channels: z.array(z.enum(CHANNELS)),
+  channels: z.array(z.enum(DELIVERING_CHANNELS)),
   tags: z
     .string()
     .refine((tags) => splitTags(tags).length <= 20, 'tagsMany')
