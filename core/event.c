@@ -264,3 +264,7 @@ void hd_event_put_members(struct hd_json_writer *w, const struct hd_event *event
     hd_json_put_raw(w, "payload", event->payload, strlen(event->payload));
     hd_json_put_time(w, "acceptedAt", event->accepted_at_ms);
 }
+
+struct hd_id hd_event_routing_id(const struct hd_event *event) {
+    return hd_id_derive(event->accepted_at_ms, (const char *const[]){"event.routed", event->event_id}, 2);
+}

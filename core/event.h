@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/assets.h"
 #include "base/error.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/schema.h"
 #include "core/channel.h"
@@ -61,6 +62,9 @@ void hd_event_schemas_free(struct hd_event_schemas *schemas); /* takes NULL */
 int hd_event_read(const struct hd_event_schemas *schemas, struct hd_arena *arena, const json_t *envelope, int64_t accepted_at_ms,
                   const char *actor_id, struct hd_event *ret_event, struct hd_schema_problems *problems,
                   struct hd_error *err) HD_MUST_CHECK;
+
+/* The id of the audit entry that says how the event was routed: it derives from the event, so that the entry is found without an index. */
+struct hd_id hd_event_routing_id(const struct hd_event *event);
 
 /* The envelope as JSON members (event, eventId, …, payload, acceptedAt), without the braces. */
 void hd_event_put_members(struct hd_json_writer *w, const struct hd_event *event);

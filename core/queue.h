@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "core/channel.h"
 
 enum hd_queue_name {
     HD_QUEUE_ROUTER,
@@ -60,6 +61,12 @@ struct hd_queue_ops {
     int (*depth)(struct hd_queue *queue, enum hd_queue_name name, int64_t now_ms, struct hd_queue_depth *ret_depth, struct hd_error *err);
     void (*close)(struct hd_queue *queue);
 };
+
+/* The queue that a channel's processor takes its tasks from. */
+enum hd_queue_name hd_queue_of_channel(enum hd_channel channel);
+
+/* {"<name>":"<id>"} in the arena, the form of a message's body: name is eventId, notificationId or deadLetterId. NULL when out of memory. */
+const char *hd_task_write(struct hd_arena *arena, const char *name, const char *id);
 
 const char *hd_queue_name_text(enum hd_queue_name name);
 int hd_queue_from_name(const char *name); /* -1 for a name that is none */

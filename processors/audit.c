@@ -2,10 +2,6 @@
 
 #include "base/id.h"
 
-struct hd_id hd_audit_routed_id(const struct hd_event *event) {
-    return hd_id_derive(event->accepted_at_ms, (const char *const[]){"event.routed", event->event_id}, 2);
-}
-
 struct hd_id hd_audit_dead_letter_id(const struct hd_dead_letter *letter) {
     return hd_id_derive(letter->created_at_ms, (const char *const[]){"dead_letter.recorded", letter->dead_letter_id}, 2);
 }
@@ -45,7 +41,7 @@ void hd_audit_routed(struct hd_work *work, const struct hd_event *event, const s
         .correlation_id = event->correlation_id,
         .at_ms = now_ms,
     };
-    append(work, &entry, &detail, hd_audit_routed_id(event).text);
+    append(work, &entry, &detail, hd_event_routing_id(event).text);
 }
 
 void hd_audit_dead_letter(struct hd_work *work, const struct hd_dead_letter *letter, size_t told, int64_t now_ms) {

@@ -18,8 +18,7 @@ struct audit_decisions {
     size_t count;
 };
 
-/* The audit entry of a routed event, or of a dead letter, has an id that derives from theirs, so that it is found without an index. */
-struct hd_id hd_audit_routed_id(const struct hd_event *event);
+/* Derives from the letter, so that a second message about it finds that it is done. */
 struct hd_id hd_audit_dead_letter_id(const struct hd_dead_letter *letter);
 
 void hd_audit_routed(struct hd_work *work, const struct hd_event *event, const struct audit_decisions *decisions, int64_t now_ms);

@@ -10,11 +10,3 @@ unsigned hd_channels_served(const struct hd_provider *const *providers) {
             channels |= HD_CHANNEL_BIT(channel);
     return channels;
 }
-
-enum hd_queue_name hd_queue_of_channel(enum hd_channel channel) {
-    static const enum hd_queue_name queues[HD_CHANNEL_COUNT] = {
-        [HD_EMAIL] = HD_QUEUE_EMAIL,     [HD_PUSH] = HD_QUEUE_PUSH,   [HD_SMS] = HD_QUEUE_SMS,
-        [HD_WEBHOOK] = HD_QUEUE_WEBHOOK, [HD_INAPP] = HD_QUEUE_INAPP,
-    };
-    return queues[channel];
-}

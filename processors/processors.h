@@ -15,4 +15,3 @@ extern const size_t hd_processor_count;
 
 /* The channels that a processor of ours serves, given the providers that are set up: in-app needs none. */
 unsigned hd_channels_served(const struct hd_provider *const *providers);
-enum hd_queue_name hd_queue_of_channel(enum hd_channel channel);

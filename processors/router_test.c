@@ -194,7 +194,7 @@ static void a_channel_without_a_provider_is_suppressed(void **state) {
 
 static const struct hd_audit *routed(struct hd_host *host, const char *event_id, int64_t accepted_at_ms) {
     const struct hd_audit *entry;
-    struct hd_id id = hd_audit_routed_id(&(struct hd_event){.event_id = event_id, .accepted_at_ms = accepted_at_ms});
+    struct hd_id id = hd_event_routing_id(&(struct hd_event){.event_id = event_id, .accepted_at_ms = accepted_at_ms});
     assert_int_equal(host->ctx.store->ops->audit(host->ctx.store, host->arena, id.text, &entry, NULL), 0);
     return entry;
 }

@@ -18,17 +18,6 @@ int hd_task_read(const struct hd_work *work, struct task *ret_task, struct hd_er
     return 0;
 }
 
-const char *hd_task_write(struct hd_arena *arena, const char *name, const char *id) {
-    struct hd_buffer out = {0};
-    struct hd_json_writer w = hd_json_writer(&out);
-    hd_json_open_object(&w, NULL);
-    hd_json_put_str(&w, name, id);
-    hd_json_close_object(&w);
-    const char *text = out.failure ? NULL : hd_arena_strndup(arena, out.data, out.len);
-    hd_buffer_free(&out);
-    return text;
-}
-
 void hd_task_bury(const struct hd_context *ctx, struct hd_work *work, const struct burial *burial) {
     const struct hd_message *message = work->message;
     const struct hd_notification *n = burial->notification;

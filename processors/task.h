@@ -14,9 +14,6 @@ struct task {
 /* False when the body is no JSON object: *err says why. HD_ERR_NO_MEMORY is an error as any other, not a bad message. */
 int hd_task_read(const struct hd_work *work, struct task *ret_task, struct hd_error *err) HD_MUST_CHECK;
 
-/* {"notificationId":"…"} and its like, in the arena; NULL when out of memory. */
-const char *hd_task_write(struct hd_arena *arena, const char *name, const char *id);
-
 /* What a dead letter is about; NULL for what is not known. */
 struct burial {
     const char *reason; /* a word: "invalid_event" */

@@ -186,13 +186,3 @@ int hd_call_etag(struct hd_call *call, int64_t version, struct hd_error *err) {
     hd_response_header(call->response, "ETag", etag);
     return 0;
 }
-
-const char *hd_call_message(struct hd_call *call, const char *name, const char *value) {
-    struct hd_json_writer w = hd_call_write(call);
-    hd_json_open_object(&w, NULL);
-    hd_json_put_str(&w, name, value);
-    hd_json_close_object(&w);
-    const char *text = NULL;
-    size_t len;
-    return hd_call_text(call, &text, &len, NULL) < 0 ? NULL : text;
-}

@@ -91,6 +91,3 @@ int hd_call_etag(struct hd_call *call, int64_t version, struct hd_error *err);
 /* A page of notifications (messages.c). */
 int hd_answer_notifications(struct hd_call *call, const struct hd_notification_filter *filter, const struct hd_page *page,
                             struct hd_error *err);
-
-/* {"<name>":"<value>"} in the arena; NULL when memory is out. The form of queue messages. */
-const char *hd_call_message(struct hd_call *call, const char *name, const char *value);

@@ -68,7 +68,7 @@ static void find_duplicate(struct judged *all, size_t at) {
 }
 
 static void accept(struct hd_call *call, const struct hd_event *event) {
-    const char *message = hd_call_message(call, "eventId", event->event_id);
+    const char *message = hd_task_write(call->arena, "eventId", event->event_id);
     hd_append_event(call->changes, event);
     hd_enqueue(call->changes, HD_QUEUE_ROUTER, lane_of(event->type), message, call->ctx->now_ms, 0);
 }
@@ -126,8 +126,7 @@ int hd_publish_events(struct hd_call *call, struct hd_error *err) {
 
 /* What the router wrote into the audit log; null until then. */
 static int write_decisions(struct hd_call *call, struct hd_json_writer *w, const struct hd_event *event, struct hd_error *err) {
-    const char *const parts[] = {"event.routed", event->event_id};
-    struct hd_id audit_id = hd_id_derive(event->accepted_at_ms, parts, HD_ARRAY_LEN(parts));
+    struct hd_id audit_id = hd_event_routing_id(event);
     const struct hd_audit *routed = NULL;
     int r = call->ctx->store->ops->audit(call->ctx->store, call->arena, audit_id.text, &routed, err);
     if (r < 0)

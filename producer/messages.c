@@ -158,8 +158,8 @@ static void send_again(struct hd_call *call, const struct hd_notification *dead)
     again.next_attempt_at_ms = 0;
     again.updated_at_ms = call->ctx->now_ms;
     hd_move_notification(call->changes, dead, &again, HD_MOVE_REDRIVE);
-    enum hd_queue_name queue = (enum hd_queue_name)hd_queue_from_name(hd_channel_name(dead->channel));
-    const char *message = hd_call_message(call, "notificationId", dead->notification_id);
+    enum hd_queue_name queue = hd_queue_of_channel(dead->channel);
+    const char *message = hd_task_write(call->arena, "notificationId", dead->notification_id);
     hd_enqueue(call->changes, queue, dead->critical ? HD_LANE_URGENT : HD_LANE_NORMAL, message, call->ctx->now_ms, 0);
 }
 

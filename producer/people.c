@@ -75,7 +75,7 @@ static int append_audit(struct hd_call *call, const struct hd_user *user, struct
                              .action = "user.created",
                              .subject = user->user_id,
                              .actor = call->caller.subject,
-                             .detail = hd_call_message(call, "role", hd_role_name(user->role)),
+                             .detail = hd_arena_printf(call->arena, "{\"role\":\"%s\"}", hd_role_name(user->role)),
                              .correlation_id = call->correlation_id,
                              .at_ms = call->ctx->now_ms};
     if (!entry.audit_id || !entry.detail)

@@ -98,7 +98,7 @@ int hd_create_ticket(struct hd_call *call, struct hd_error *err) {
         return r;
     hd_put_ticket(call->changes, &ticket, 0);
     hd_append_event(call->changes, &event);
-    hd_enqueue(call->changes, HD_QUEUE_ROUTER, HD_LANE_NORMAL, hd_call_message(call, "eventId", event.event_id), call->ctx->now_ms, 0);
+    hd_enqueue(call->changes, HD_QUEUE_ROUTER, HD_LANE_NORMAL, hd_task_write(call->arena, "eventId", event.event_id), call->ctx->now_ms, 0);
 
     struct hd_json_writer w = hd_call_write(call);
     hd_json_open_object(&w, NULL);
