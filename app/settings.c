@@ -11,8 +11,6 @@
 
 #include "base/log.h"
 
-extern char **environ;
-
 enum { TIMEOUT_MAX_MS = 60 * 60 * 1000, LINE_MAX_BYTES = 4096 /* of a configuration file */ };
 enum kind { TEXT, RETRY, DURATION, NUMBER, LISTEN, SECRET, BACKEND, LEVEL, LOCALE, WEB_URL, SMTP_URL, FILE_TO_READ };
 
