@@ -61,8 +61,8 @@ enum hd_change_kind {
     HD_CHANGE_APPEND_AUDIT,       /* if absent */
     HD_CHANGE_REMEMBER_ANSWER,    /* if absent */
     HD_CHANGE_ENQUEUE,
-    HD_CHANGE_ACKNOWLEDGE, /* if the message is still ours */
-    HD_CHANGE_POSTPONE,    /* if the message is still ours: visible again after delay_ms; its receives so far are kept */
+    HD_CHANGE_ACKNOWLEDGE, /* if the message is still ours, as far as the queue can tell (core/queue.h) */
+    HD_CHANGE_POSTPONE,    /* the same: visible again after delay_ms (≤ HD_DELAY_MAX_MS); its receives so far are kept or forgotten */
     HD_CHANGE_KIND_COUNT,
 };
 

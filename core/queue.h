@@ -5,9 +5,12 @@
  * within a lane; urgent lanes first).
  *
  * A received message is hidden for visibility_ms; when that has run out before it was acknowledged, it is delivered again with receive_count + 1,
- * and the older receipt no longer counts. A message belongs to whoever holds its newest receipt. */
+ * and the older receipt no longer counts. A message belongs to whoever holds its newest receipt. An implementation whose queue stands outside of its store's transactions (SQS) cannot
+ * refuse an older receipt: acknowledging by one then succeeds, and what it does to the message is not promised. What protects a message's work is never the receipt alone, but the marks,
+ * states and derived ids that its changeset has conditions on. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -35,6 +38,8 @@ struct hd_message {
     const char *body;    /* JSON text, NUL-terminated */
     int receive_count;   /* 1 at the first delivery; an implementation may forget, in a crash, receives that were never concluded */
     int64_t enqueued_at_ms;
+    const char *message_id; /* the same at every delivery of this message; NULL where the queue gives none */
+    bool abandoned;         /* its queue has given it up after too many receives (SQS's redrive policy): it is to become a dead letter */
 };
 
 struct hd_queue_depth {
@@ -58,6 +63,9 @@ struct hd_queue_ops {
                    struct hd_error *err);
     /* Hides the message for visibility_ms from now on; 0 makes it visible at once. HD_ERR_CONFLICT: the receipt no longer counts. */
     int (*extend)(struct hd_queue *queue, const struct hd_message *message, int64_t now_ms, int64_t visibility_ms, struct hd_error *err);
+    /* Gives the message back undecided: it comes again after delay_ms (≤ HD_DELAY_MAX_MS), to whoever asks. Where receives are counted towards giving it up, this one
+     * is forgotten (SQS: it is sent anew, and the old one deleted), so that an outage of ours makes no dead letters. Errors as extend's. */
+    int (*give_back)(struct hd_queue *queue, const struct hd_message *message, int64_t now_ms, int64_t delay_ms, struct hd_error *err);
     int (*depth)(struct hd_queue *queue, enum hd_queue_name name, int64_t now_ms, struct hd_queue_depth *ret_depth, struct hd_error *err);
     void (*close)(struct hd_queue *queue);
 };

@@ -4,7 +4,8 @@
  * A read of one thing gives 0 and NULL when there is none. A list is newest first, by when a thing was first stored: a change does not move it. A page has at most page->limit items, and may be
  * shorter; its cursor is opaque text, NULL as soon as the last item was given, and survives inserts and removals between pages.
  * An e-mail address is compared without regard to the case of ASCII letters; NULL is never taken.
- * Reads see every commit whose result was known before the read began, from whatever thread or process.
+ * Reads see every commit whose result was known before the read began, from whatever thread or process. The lists (and unread) of an implementation whose indexes follow its table
+ * (DynamoDB) may lack the last second's commits; what they show of a thing is as it is now.
  * Errors of all: HD_ERR_UNAVAILABLE (locked, out of reach), HD_ERR_NO_SPACE, HD_ERR_CORRUPT, HD_ERR_NO_MEMORY, HD_ERR_MALFORMED (a cursor that is none of ours). */
 #pragma once
 
@@ -50,8 +51,9 @@ struct hd_inbox_filter {
 };
 
 struct hd_commit_result {
-    enum hd_code code; /* 0: happened, and is durable */
-    size_t change;     /* HD_ERR_CONFLICT: the index of the change whose condition did not hold */
+    enum hd_code
+        code; /* 0: happened, and is durable; HD_ERR_CONFLICT: did not; any other: this one failed, and it is unsure whether it happened */
+    size_t change; /* HD_ERR_CONFLICT: the index of the change whose condition did not hold */
 };
 
 struct hd_store {
@@ -60,8 +62,9 @@ struct hd_store {
 
 struct hd_store_ops {
     /* Commits each changeset, whole or not at all, in their order; each sees the ones before it. When it returns 0, every result is filled, and all that
-     * happened is durable. When it returns an error, it is unsure of any of them whether it happened: decide again, or repeat all. A changeset
-     * touches each thing at most once, and its conditions look at what was before it; of several that do not hold, the first is named.
+     * happened is durable; err then tells of the first result that is neither 0 nor HD_ERR_CONFLICT. When it returns an error, it is unsure of any of them whether it happened: decide
+     * again, or repeat all. A changeset touches each thing at most once, and its conditions look at what was before it; of several that do not hold, the first is named.
+     * A changeset of more changes than the implementation's transaction takes (DynamoDB: 100 actions) is written in steps whose repetition is harmless, marks and moves last.
      * count ≤ HD_COMMIT_MAX. */
     int (*commit)(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results,
                   struct hd_error *err);

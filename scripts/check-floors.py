@@ -16,16 +16,17 @@ FLOORS = {
     "adapters": BELOW_PRODUCER,
     "producer": BELOW_PRODUCER,
     "processors": BELOW_PRODUCER,
-    "serverless": {"base", "core", "adapters", "producer", "processors"},
-    "app": {"base", "core", "adapters", "producer", "processors"},
+    "host": {"base", "core", "adapters", "producer", "processors"},
+    "serverless": {"base", "core", "adapters", "producer", "processors", "host"},
+    "app": {"base", "core", "adapters", "producer", "processors", "host"},
 }
 # The first part of what stands between < and >, and the rooms that may name it.
 LIBRARIES = {
     "jansson.h": {"base"},
     "pcre2.h": {"base"},
-    "openssl": {"base", "adapters", "producer", "app", "serverless"},
+    "openssl": {"base", "adapters", "producer", "host", "app", "serverless"},
     "sqlite3.h": {"adapters/sqlite"},
-    "curl": {"adapters", "app", "serverless"},
+    "curl": {"adapters", "host", "app", "serverless"},
     "microhttpd.h": {"app"},
     "cmocka.h": set(),
 }

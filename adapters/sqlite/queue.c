@@ -228,7 +228,8 @@ static void close_view(struct hd_queue *queue) {
     free(view);
 }
 
-static const struct hd_queue_ops ops = {.receive = receive, .extend = extend, .depth = depth, .close = close_view};
+/* Receives count towards nothing here: to give back is to show again. */
+static const struct hd_queue_ops ops = {.receive = receive, .extend = extend, .give_back = extend, .depth = depth, .close = close_view};
 
 int hd_sqlite_queue(struct hd_sqlite *database, struct hd_queue **ret_queue, struct hd_error *err) {
     struct sqlite_queue *view = calloc(1, sizeof *view);

@@ -777,7 +777,8 @@ static void close_queue(struct hd_queue *queue) {
     free(queue);
 }
 
-static const struct hd_queue_ops queue_ops = {.receive = receive, .extend = extend, .depth = depth, .close = close_queue};
+static const struct hd_queue_ops queue_ops = {
+    .receive = receive, .extend = extend, .give_back = extend, .depth = depth, .close = close_queue};
 
 /* ---- the thing itself ---- */
 
