@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "adapters/smtp/mime.h"
 #include "base/utf8.h"
+#include "core/mime.h"
 
 enum { CONNECT_TIMEOUT_MS = 10 * 1000, TIMEOUT_MS = 30 * 1000, MAIL_MAX_BYTES = 16 * 1024 * 1024 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "adapters/smtp/mime.h"
+#include "core/mime.h"
 
 enum { PARTS = 6, LINE_LIMIT_BYTES = 998 };
 

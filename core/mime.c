@@ -1,4 +1,4 @@
-#include "adapters/smtp/mime.h"
+#include "core/mime.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* What was written is read back here by a decoder of its own, and must be what was meant. */
-#include "adapters/smtp/mime.h"
+#include "core/mime.h"
 
 #include <stdio.h>
 #include <stdlib.h>
