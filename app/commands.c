@@ -445,7 +445,7 @@ static int run_check(const struct hd_settings *settings, int argc, char **argv) 
     struct hd_error err = {0};
     int r = hd_runtime_open(settings, RUNTIME_SECRET | RUNTIME_MESSAGES | RUNTIME_STORE, &runtime, &err);
     if (!r)
-        (void)printf("settings, schemas and templates: good (e-mail: %s)\n", runtime->providers[HD_EMAIL]->ops->name);
+        (void)printf("settings, schemas and templates: good (e-mail: %s)\n", runtime->messages.providers[HD_EMAIL]->ops->name);
     if (!r)
         r = hd_sqlite_verify(runtime->database, &err);
     if (!r)

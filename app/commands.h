@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "app/settings.h"
+#include "host/settings.h"
 
 struct command {
     const char *name; /* "dlq" */

@@ -72,7 +72,7 @@ void hd_demo_welcome(const struct runtime *runtime, uint16_t port) {
         "    -H 'Authorization: Bearer %s' \\\n"
         "    -d '{\"title\":\"Impressora não imprime\",\"description\":\"A luz vermelha está acesa.\"}'\n\n"
         "E-mail is %s. The people: ana and john (customers), bruno (agent), marta (manager), carla (administrator).\n\n",
-        port, port, token, runtime->providers[HD_EMAIL]->ops->name);
+        port, port, token, runtime->messages.providers[HD_EMAIL]->ops->name);
     (void)fflush(stdout);
     hd_arena_free(arena);
 }

@@ -11,9 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "app/settings.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "host/settings.h"
 
 enum {
     REQUEST_MEMORY_MAX_BYTES = 8 * 1024 * 1024,

@@ -8,11 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "adapters/simulated/simulated.h"
-#include "adapters/smtp/smtp.h"
-#include "base/id.h"
-#include "base/json.h"
-
 enum { SECRET_BYTES = 32 };
 
 static int make_folder(const char *path, struct hd_error *err) {
@@ -100,44 +95,12 @@ static int open_store(struct runtime *rt, bool existing, struct hd_error *err) {
     return r ? r : hd_sqlite_open(&(struct hd_sqlite_options){.path = path}, &rt->database, err);
 }
 
-static int open_email(struct runtime *rt, struct hd_error *err) {
-    const struct hd_settings *s = rt->settings;
-    if (!s->smtp_url)
-        return hd_simulated_new(&rt->providers[HD_EMAIL], err);
-    struct hd_smtp_options options = {
-        .url = s->smtp_url, .mail_from = s->mail_from, .ca_file = s->ca_file, .timeout_ms = s->smtp_timeout_ms};
-    options.connect_timeout_ms = s->smtp_timeout_ms;
-    return hd_smtp_new(&options, &rt->providers[HD_EMAIL], err);
-}
-
-static int open_messages(struct runtime *rt, struct hd_error *err) {
-    int r = hd_event_schemas_load(&rt->schemas, err);
-    if (!r)
-        r = hd_templates_load(rt->settings->locale, &rt->templates, err);
-    return r ? r : open_email(rt, err);
-}
-
-static int name_worker(struct runtime *rt) {
-    uint8_t random[10];
-    hd_system_random.fill(&hd_system_random, random, sizeof random);
-    struct hd_id id = hd_id_v7(hd_system_clock.now_ms(&hd_system_clock), random);
-    memcpy(rt->worker, id.text, sizeof id.text);
-    return 0;
-}
-
 static int open_parts(struct runtime *rt, int parts, struct hd_error *err) {
-    int r = name_worker(rt);
-    if (rt->settings->base_url) {
-        rt->base_url = strdup(rt->settings->base_url);
-    } else if (asprintf(&rt->base_url, "http://%s", rt->settings->listen) < 0) {
-        rt->base_url = NULL;
-    }
-    if (!rt->base_url)
-        r = hd_error_set(err, HD_ERR_NO_MEMORY, "no memory");
+    if (hd_settings_on_aws(rt->settings))
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_BACKEND: the aws backend is not part of this version");
+    int r = hd_messages_open(rt->settings, parts & RUNTIME_MESSAGES ? HD_MESSAGES_ALL : 0, NULL, &rt->messages, err);
     if (!r && (parts & RUNTIME_SECRET))
         r = open_secret(rt, parts & RUNTIME_EXISTING, err);
-    if (!r && (parts & RUNTIME_MESSAGES))
-        r = open_messages(rt, err);
     if (!r && (parts & RUNTIME_STORE))
         r = open_store(rt, parts & RUNTIME_EXISTING, err);
     return r;
@@ -160,30 +123,14 @@ int hd_runtime_open(const struct hd_settings *settings, int parts, struct runtim
 void hd_runtime_close(struct runtime *rt) {
     if (!rt)
         return;
-    for (size_t i = 0; i < HD_CHANNEL_COUNT; i++)
-        if (rt->providers[i])
-            rt->providers[i]->ops->close(rt->providers[i]);
-    hd_templates_free(rt->templates);
-    hd_event_schemas_free(rt->schemas);
+    hd_messages_close(&rt->messages);
     hd_sqlite_close(rt->database);
     free(rt->jwt_secret);
-    free(rt->base_url);
     free(rt);
 }
 
 struct hd_context hd_runtime_context(const struct runtime *rt, struct hd_store *store) {
-    return (struct hd_context){
-        .store = store,
-        .now_ms = hd_system_clock.now_ms(&hd_system_clock),
-        .random = &hd_system_random,
-        .schemas = rt->schemas,
-        .templates = rt->templates,
-        .providers = (const struct hd_provider *const *)rt->providers,
-        .retry = rt->settings->retry,
-        .base_url = rt->base_url,
-        .worker = rt->worker,
-        .send_timeout_ms = 2 * rt->settings->smtp_timeout_ms, /* the wait for a connection, and the mail */
-    };
+    return hd_messages_context(&rt->messages, store);
 }
 
 struct hd_jwt_key hd_runtime_key(const struct runtime *rt) {

@@ -2,19 +2,15 @@
 #pragma once
 
 #include "adapters/sqlite/sqlite.h"
-#include "app/settings.h"
 #include "core/processor.h"
+#include "host/messages.h"
 #include "producer/jwt.h"
 
 struct runtime {
     const struct hd_settings *settings;
     struct hd_sqlite *database;
-    struct hd_event_schemas *schemas;
-    struct hd_templates *templates;
-    struct hd_provider *providers[HD_CHANNEL_COUNT];
+    struct hd_messages messages;
     char *jwt_secret;
-    char *base_url;
-    char worker[48]; /* this process, in owner tokens */
 };
 
 enum runtime_parts {

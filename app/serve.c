@@ -237,7 +237,7 @@ int hd_serve(const struct hd_settings *settings, bool demo, bool processors) {
         return 1;
     }
     hd_log(HD_LOG_INFO, "ready", NULL, HD_LOG_STR("listen", settings->listen), HD_LOG_INT("port", hd_http_host_port(s.http)),
-           HD_LOG_STR("dataDir", settings->data_dir), HD_LOG_STR("email", s.runtime->providers[HD_EMAIL]->ops->name));
+           HD_LOG_STR("dataDir", settings->data_dir), HD_LOG_STR("email", s.runtime->messages.providers[HD_EMAIL]->ops->name));
     if (demo)
         hd_demo_welcome(s.runtime, hd_http_host_port(s.http));
     int got = wait_for_signal(&s, &signals);

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "app/settings.h"
+#include "host/settings.h"
 
 /* Runs until SIGTERM or SIGINT; the exit status. */
 int hd_serve(const struct hd_settings *settings, bool demo, bool processors);

@@ -1,5 +1,5 @@
 /* Settings: where they come from, which one wins, and what is said about a bad one. */
-#include "app/settings.h"
+#include "host/settings.h"
 
 /* clang-format off: cmocka wants these four before it */
 #include <setjmp.h>
@@ -86,6 +86,10 @@ static void without_anything_the_defaults_hold(void **state) {
     assert_null(s->metrics_listen);
     assert_string_equal(s->data_dir, "./data");
     assert_string_equal(s->backend, "embedded");
+    assert_false(hd_settings_on_aws(s));
+    assert_string_equal(s->table, "helpdesk");
+    assert_string_equal(s->queues, "helpdesk-");
+    assert_string_equal(hd_settings_email_provider(s), "simulated");
     assert_null(s->base_url);
     assert_string_equal(s->locale, "pt-BR");
     assert_null(s->jwt_secret);
@@ -128,6 +132,35 @@ static void the_environment_sets(void **state) {
     assert_int_equal(s->smtp_timeout_ms, 120000);
     assert_int_equal(s->queue_limit, 7);
     assert_string_equal(s->log_level, "debug");
+    hd_settings_free(s);
+}
+
+static void aws_takes_a_table_queues_and_a_provider(void **state) {
+    (void)state;
+    set("HELPDESK_BACKEND", "aws");
+    set("HELPDESK_TABLE", "HelpDesk.prod_1");
+    set("HELPDESK_QUEUES", "https://sqs.eu-west-1.amazonaws.com/123456789012/helpdesk-prod-");
+    set("HELPDESK_EMAIL_PROVIDER", "ses");
+    set("HELPDESK_SES_CONFIGURATION_SET", "events");
+    struct hd_settings *s = load(NULL);
+    assert_true(hd_settings_on_aws(s));
+    assert_string_equal(s->table, "HelpDesk.prod_1");
+    assert_string_equal(s->queues, "https://sqs.eu-west-1.amazonaws.com/123456789012/helpdesk-prod-");
+    assert_string_equal(hd_settings_email_provider(s), "ses");
+    assert_string_equal(s->ses_configuration_set, "events");
+    assert_null(s->ses_template);
+    hd_settings_free(s);
+}
+
+static void mail_goes_by_smtp_where_its_server_is_given(void **state) {
+    (void)state;
+    set("HELPDESK_SMTP_URL", "smtp://mail.example.org");
+    struct hd_settings *s = load(NULL);
+    assert_string_equal(hd_settings_email_provider(s), "smtp");
+    hd_settings_free(s);
+    set("HELPDESK_EMAIL_PROVIDER", "simulated");
+    s = load(NULL);
+    assert_string_equal(hd_settings_email_provider(s), "simulated");
     hd_settings_free(s);
 }
 
@@ -196,7 +229,13 @@ static void every_bad_value_tells_which_setting_and_why(void **state) {
         {"HELPDESK_LISTEN", "8080", "\"8080\" is not an address"},
         {"HELPDESK_METRICS_LISTEN", "127.0.0.1:65536", "\"127.0.0.1:65536\" is not an address"},
         {"HELPDESK_BACKEND", "cloud", "\"cloud\""},
-        {"HELPDESK_BACKEND", "aws", "not part of this version"},
+        {"HELPDESK_TABLE", "a table", "is no table's name"},
+        {"HELPDESK_TABLE", "ab", "is no table's name"},
+        {"HELPDESK_QUEUES", "help.desk-", "the queues' names"},
+        {"HELPDESK_QUEUES", "ftp://sqs/1/helpdesk-", "begins with neither"},
+        {"HELPDESK_QUEUES", "https://sqs.eu-west-1.amazonaws.com/123456789012/help desk-", "is no queue's name"},
+        {"HELPDESK_EMAIL_PROVIDER", "pigeon", "none of these: smtp, ses, simulated"},
+        {"HELPDESK_EMAIL_PROVIDER", "smtp", "there is no HELPDESK_SMTP_URL"},
         {"HELPDESK_JWT_SECRET", "short", "shorter than 32 bytes"},
         {"HELPDESK_SMTP_TIMEOUT", "30", "\"30\" is no duration"},
         {"HELPDESK_SMTP_TIMEOUT", "-1s", "\"-1s\" is no duration"},
@@ -401,6 +440,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SETTINGS_TEST(without_anything_the_defaults_hold),
         SETTINGS_TEST(the_environment_sets),
+        SETTINGS_TEST(aws_takes_a_table_queues_and_a_provider),
+        SETTINGS_TEST(mail_goes_by_smtp_where_its_server_is_given),
         SETTINGS_TEST(a_file_sets_and_may_have_comments_and_sections),
         SETTINGS_TEST(the_environment_wins_over_the_file_and_the_file_over_the_defaults),
         SETTINGS_TEST(set_to_nothing_is_not_set),

@@ -1,4 +1,4 @@
-#include "app/settings.h"
+#include "host/settings.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -11,8 +11,28 @@
 
 #include "base/log.h"
 
-enum { TIMEOUT_MAX_MS = 60 * 60 * 1000, LINE_MAX_BYTES = 4096 /* of a configuration file */ };
-enum kind { TEXT, RETRY, DURATION, NUMBER, LISTEN, SECRET, BACKEND, LEVEL, LOCALE, WEB_URL, SMTP_URL, FILE_TO_READ };
+enum {
+    TIMEOUT_MAX_MS = 60 * 60 * 1000,
+    LINE_MAX_BYTES = 4096 /* of a configuration file */,
+    QUEUE_PREFIX_MAX_LEN = 65 /* SQS: 80 for a name, and "webhook-urgent" stands behind it */
+};
+enum kind {
+    TEXT,
+    RETRY,
+    DURATION,
+    NUMBER,
+    LISTEN,
+    SECRET,
+    BACKEND,
+    TABLE_NAME,
+    QUEUES,
+    EMAIL_PROVIDER,
+    LEVEL,
+    LOCALE,
+    WEB_URL,
+    SMTP_URL,
+    FILE_TO_READ
+};
 
 struct setting {
     const char *name;
@@ -28,13 +48,22 @@ static const struct setting table[] = {
     {"HELPDESK_LISTEN", LISTEN, AT(listen), "127.0.0.1:8080", "address and port of the API and the page"},
     {"HELPDESK_METRICS_LISTEN", LISTEN, AT(metrics_listen), NULL, "an address of its own for /metrics, which wants no token there"},
     {"HELPDESK_DATA_DIR", TEXT, AT(data_dir), "./data", "folder of the database"},
-    {"HELPDESK_BACKEND", BACKEND, AT(backend), "embedded", "embedded: everything in one process, on SQLite"},
+    {"HELPDESK_BACKEND", BACKEND, AT(backend), "embedded",
+     "embedded: everything in one process, on SQLite; aws: DynamoDB and SQS, or what speaks as they do"},
+    {"HELPDESK_TABLE", TABLE_NAME, AT(table), "helpdesk", "aws: the DynamoDB table"},
+    {"HELPDESK_QUEUES", QUEUES, AT(queues), "helpdesk-",
+     "aws: what stands before the names of the SQS queues, or before the last part of their URLs: https://sqs.eu-west-1.amazonaws.com/123456789012/helpdesk-"},
     {"HELPDESK_BASE_URL", WEB_URL, AT(base_url), NULL, "how people reach this server, for links in messages; else http://<listen>"},
     {"HELPDESK_LOCALE", LOCALE, AT(locale), "pt-BR", "for people who have chosen none: pt-BR or en"},
     {"HELPDESK_JWT_SECRET", SECRET, AT(jwt_secret), NULL,
      "signs and checks tokens (HS256), 32 bytes or more; else one is made and kept in the data folder"},
     {"HELPDESK_JWT_ISSUER", TEXT, AT(jwt_issuer), "helpdesk", "iss of a token"},
     {"HELPDESK_JWT_AUDIENCE", TEXT, AT(jwt_audience), "helpdesk", "aud of a token"},
+    {"HELPDESK_EMAIL_PROVIDER", EMAIL_PROVIDER, AT(email_provider), NULL,
+     "smtp, ses or simulated; else smtp if its URL is set, else simulated"},
+    {"HELPDESK_SES_CONFIGURATION_SET", TEXT, AT(ses_configuration_set), NULL, "ses: what SES does with its events about our mails"},
+    {"HELPDESK_SES_TEMPLATE", TEXT, AT(ses_template), NULL,
+     "ses: a stored template that gets subject, text and html; else the whole message is ours"},
     {"HELPDESK_SMTP_URL", SMTP_URL, AT(smtp_url), NULL, "smtp[s]://[user:password@]host[:port]; else e-mail is simulated and recorded"},
     {"HELPDESK_MAIL_FROM", TEXT, AT(mail_from), "HelpDesk <helpdesk@localhost>", "sender of e-mails"},
     {"HELPDESK_CA_FILE", FILE_TO_READ, AT(ca_file), NULL, "certificates to trust (PEM); else the system's"},
@@ -103,6 +132,30 @@ static int check_scheme(const char *value, const char *plain, const char *secure
     return hd_error_set(err, HD_ERR_CONFIGURATION, "it begins with neither %s nor %s", plain, secure); /* the value may hold a password */
 }
 
+/* What DynamoDB takes for a table, and SQS for a queue (which may hold no dot). */
+static int check_name(const char *value, size_t min, size_t max, const char *whose, struct hd_error *err) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    size_t len = strlen(value);
+    if (len >= min && len <= max && strspn(value, allowed) == len)
+        return 0;
+    return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\" is no %s name: %zu to %zu letters, digits, '-', '_' and '.'", value, whose, min,
+                        max);
+}
+
+static int check_queues(const char *value, struct hd_error *err) {
+    const char *name = value;
+    if (strstr(value, "://")) {
+        int r = check_scheme(value, "http://", "https://", err);
+        if (r)
+            return r;
+        name = strrchr(value, '/') + 1;
+    }
+    if (strchr(name, '.') || strlen(name) > QUEUE_PREFIX_MAX_LEN)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "\"%s\": the queues' names may begin with at most %d letters, digits, '-' and '_'",
+                            value, QUEUE_PREFIX_MAX_LEN);
+    return *name == '\0' ? 0 : check_name(name, 1, QUEUE_PREFIX_MAX_LEN, "queue's", err);
+}
+
 static int check_value(const struct setting *setting, const char *value, struct hd_error *err) {
     char host[128];
     uint16_t port = 0;
@@ -112,9 +165,13 @@ static int check_value(const struct setting *setting, const char *value, struct 
     case SECRET:
         return strlen(value) >= 32 ? 0 : hd_error_set(err, HD_ERR_CONFIGURATION, "the secret is shorter than 32 bytes");
     case BACKEND:
-        if (strcmp(value, "aws") == 0)
-            return hd_error_set(err, HD_ERR_CONFIGURATION, "the aws backend is not part of this version");
-        return check_one_of(value, (const char *const[]){"embedded", NULL}, err);
+        return check_one_of(value, (const char *const[]){"embedded", "aws", NULL}, err);
+    case TABLE_NAME:
+        return check_name(value, 3, 255, "table's", err);
+    case QUEUES:
+        return check_queues(value, err);
+    case EMAIL_PROVIDER:
+        return check_one_of(value, (const char *const[]){"smtp", "ses", "simulated", NULL}, err);
     case LEVEL:
         return check_one_of(value, (const char *const[]){"info", "debug", "warn", "error", NULL}, err);
     case LOCALE:
@@ -259,6 +316,17 @@ static void take_environment(struct loading *l) {
     }
 }
 
+/* What one setting wants of another. */
+static void check_together(struct loading *l) {
+    const struct hd_settings *s = l->settings;
+    struct hd_error err = {0};
+    const char *provider = hd_settings_email_provider(s);
+    if (strcmp(provider, "smtp") == 0 && !s->smtp_url) {
+        hd_error_set(&err, HD_ERR_CONFIGURATION, "HELPDESK_EMAIL_PROVIDER is smtp, but there is no HELPDESK_SMTP_URL");
+        problem(l, &err);
+    }
+}
+
 int hd_settings_load(const char *config_file, void (*tell)(const char *problem), struct hd_settings **ret_settings, struct hd_error *err) {
     struct hd_settings *settings = calloc(1, sizeof *settings);
     if (!settings)
@@ -272,6 +340,7 @@ int hd_settings_load(const char *config_file, void (*tell)(const char *problem),
     if (config_file)
         take_file(&l, config_file);
     take_environment(&l);
+    check_together(&l);
     if (l.failed) {
         hd_settings_free(settings);
         return HD_ERR_CONFIGURATION;
@@ -289,6 +358,16 @@ void hd_settings_free(struct hd_settings *settings) {
             free(*(char **)(void *)((char *)settings + table[i].offset));
     }
     free(settings);
+}
+
+bool hd_settings_on_aws(const struct hd_settings *settings) {
+    return strcmp(settings->backend, "aws") == 0;
+}
+
+const char *hd_settings_email_provider(const struct hd_settings *settings) {
+    if (settings->email_provider)
+        return settings->email_provider;
+    return settings->smtp_url ? "smtp" : "simulated";
 }
 
 void hd_settings_describe(void (*line)(const char *name, const char *fallback, const char *help)) {

@@ -12,13 +12,18 @@ struct hd_settings {
     char *listen;         /* HELPDESK_LISTEN: address:port, [address]:port */
     char *metrics_listen; /* HELPDESK_METRICS_LISTEN: where /metrics wants no token; NULL: nowhere */
     char *data_dir;
-    char *backend;
+    char *backend;  /* "embedded" or "aws" */
+    char *table;    /* aws: DynamoDB's */
+    char *queues;   /* aws: what stands before the queues' names; a URL or a bare prefix */
     char *base_url; /* NULL: http://<listen> */
     char *locale;
     char *jwt_secret; /* NULL: one of its own, made at the first start and kept in the data folder */
     char *jwt_issuer;
     char *jwt_audience;
-    char *smtp_url; /* NULL: e-mail is simulated */
+    char *email_provider; /* NULL: see hd_settings_email_provider */
+    char *ses_configuration_set;
+    char *ses_template; /* NULL: raw messages */
+    char *smtp_url;     /* NULL: e-mail is simulated, unless another provider is named */
     char *mail_from;
     char *ca_file;
     char *log_level;
@@ -33,6 +38,10 @@ struct hd_settings {
 int hd_settings_load(const char *config_file, void (*tell)(const char *problem), struct hd_settings **ret_settings,
                      struct hd_error *err) HD_MUST_CHECK;
 void hd_settings_free(struct hd_settings *settings); /* takes NULL */
+
+bool hd_settings_on_aws(const struct hd_settings *settings);
+/* "smtp", "ses" or "simulated": what is set, else smtp where its URL is given. */
+const char *hd_settings_email_provider(const struct hd_settings *settings);
 
 /* NAME, default, and what it is: for --help and the documents. */
 void hd_settings_describe(void (*line)(const char *name, const char *fallback, const char *help));
