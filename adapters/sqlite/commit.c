@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "adapters/sqlite/behind.h"
-#include "adapters/sqlite/compress.h"
 #include "adapters/sqlite/lanes.h"
 #include "adapters/sqlite/store.h"
+#include "base/compress.h"
 #include "base/json.h"
 
 /* One changeset being committed. A condition that does not hold is `conflict`; everything else that goes wrong is an error. */

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "adapters/sqlite/behind.h"
-#include "adapters/sqlite/compress.h"
 #include "adapters/sqlite/store.h"
+#include "base/compress.h"
 
 static struct sqlite_store *view_of(struct hd_store *store) {
     return (struct sqlite_store *)store;

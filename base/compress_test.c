@@ -1,4 +1,4 @@
-#include "adapters/sqlite/compress.h"
+#include "base/compress.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "adapters/sqlite/compress.h"
+#include "base/compress.h"
 
 #include <lz4.h>
 #include <stdlib.h>
