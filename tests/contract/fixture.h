@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/id.h"
+#include "core/record.h"
 #include "tests/contract/contract.h"
-#include "tests/support/records.h"
 
 struct hd_fixture {
     const struct hd_contract_backend *backend;

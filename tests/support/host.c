@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/records.h"
+#include "core/record.h"
 
 enum { ARENA_BYTES = 64 * 1024 * 1024 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "tests/support/records.h"
+#include "core/record.h"
 
 /* ---- the state: tables of immutable values ---- */
 

@@ -1,5 +1,6 @@
-#include "tests/support/records.h"
+#include "core/record.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -91,7 +92,7 @@ const struct hd_record *const hd_records[] = {
 };
 const size_t hd_record_count = HD_ARRAY_LEN(hd_records);
 
-static const char *text_of(const struct hd_member *member, const void *value) {
+const char *hd_member_text(const struct hd_member *member, const void *value) {
     const char *text;
     memcpy(&text, (const char *)value + member->offset, sizeof(text));
     return text;
@@ -101,7 +102,7 @@ bool hd_record_copy_into(const struct hd_record *record, struct hd_arena *arena,
     memcpy(to, from, record->bytes);
     for (size_t i = 0; i < record->member_count; i++) {
         const struct hd_member *member = &record->members[i];
-        const char *text = member->kind == HD_MEMBER_TEXT ? text_of(member, from) : NULL;
+        const char *text = member->kind == HD_MEMBER_TEXT ? hd_member_text(member, from) : NULL;
         if (!text)
             continue;
         const char *copy = hd_arena_strdup(arena, text);
@@ -122,8 +123,8 @@ const struct hd_member *hd_record_difference(const struct hd_record *record, con
         const struct hd_member *member = &record->members[i];
         bool equal;
         if (member->kind == HD_MEMBER_TEXT) {
-            const char *left = text_of(member, a);
-            const char *right = text_of(member, b);
+            const char *left = hd_member_text(member, a);
+            const char *right = hd_member_text(member, b);
             equal = left && right ? strcmp(left, right) == 0 : left == right;
         } else {
             equal = memcmp((const char *)a + member->offset, (const char *)b + member->offset, member->bytes) == 0;
@@ -134,7 +135,7 @@ const struct hd_member *hd_record_difference(const struct hd_record *record, con
     return NULL;
 }
 
-static int64_t number_of(const struct hd_member *member, const void *value) {
+int64_t hd_member_number(const struct hd_member *member, const void *value) {
     const char *at = (const char *)value + member->offset;
     int64_t wide = 0;
     int narrow = 0;
@@ -159,15 +160,46 @@ static int64_t number_of(const struct hd_member *member, const void *value) {
     return 0;
 }
 
+void hd_member_set_text(const struct hd_member *member, void *value, const char *text) {
+    assert(member->kind == HD_MEMBER_TEXT);
+    memcpy((char *)value + member->offset, &text, sizeof(text));
+}
+
+bool hd_member_set_number(const struct hd_member *member, void *value, int64_t number) {
+    char *at = (char *)value + member->offset;
+    int narrow = (int)number;
+    unsigned positive = (unsigned)number;
+    bool truth = number != 0;
+    switch (member->kind) {
+    case HD_MEMBER_INT64:
+        memcpy(at, &number, sizeof(number));
+        return true;
+    case HD_MEMBER_INT:
+        if (narrow == number)
+            memcpy(at, &narrow, sizeof(narrow));
+        return narrow == number;
+    case HD_MEMBER_UNSIGNED:
+        if ((int64_t)positive == number)
+            memcpy(at, &positive, sizeof(positive));
+        return (int64_t)positive == number;
+    case HD_MEMBER_BOOL:
+        memcpy(at, &truth, sizeof(truth));
+        return true;
+    case HD_MEMBER_TEXT:
+        break;
+    }
+    return false;
+}
+
 void hd_record_print(const struct hd_record *record, FILE *out, const void *value) {
     fprintf(out, "%s{", record->name);
     for (size_t i = 0; i < record->member_count; i++) {
         const struct hd_member *member = &record->members[i];
         const char *separator = i == 0 ? "" : " ";
         if (member->kind != HD_MEMBER_TEXT)
-            fprintf(out, "%s%s=%" PRId64, separator, member->name, number_of(member, value));
-        else if (text_of(member, value))
-            fprintf(out, "%s%s=\"%s\"", separator, member->name, text_of(member, value));
+            fprintf(out, "%s%s=%" PRId64, separator, member->name, hd_member_number(member, value));
+        else if (hd_member_text(member, value))
+            fprintf(out, "%s%s=\"%s\"", separator, member->name, hd_member_text(member, value));
         else
             fprintf(out, "%s%s=NULL", separator, member->name);
     }

@@ -1,9 +1,10 @@
-/* The value structs of the ports (tickets, users, events …) as tables of their members, so that tests copy, compare and print them without naming each
- * member again. A member that is added to a struct is added here, too; records_test.c finds one that was forgotten. No state. */
+/* The value structs of the ports (tickets, users, events …) as tables of their members, so that a codec, or a test that copies, compares and prints them, need not name each
+ * member again. A member that is added to a struct is added here, too; record_test.c finds one that was forgotten. No state. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/arena.h"
@@ -36,6 +37,13 @@ struct hd_record {
                          int64_t: HD_MEMBER_INT64,                   \
                          bool: HD_MEMBER_BOOL) \
     }
+
+/* A member's value in a struct of its record. Texts are not copied. */
+const char *hd_member_text(const struct hd_member *member, const void *value);
+int64_t hd_member_number(const struct hd_member *member, const void *value); /* of any kind but a text */
+void hd_member_set_text(const struct hd_member *member, void *value, const char *text);
+/* False when the member's type cannot hold the number: the struct is left alone. */
+bool hd_member_set_number(const struct hd_member *member, void *value, int64_t number) HD_MUST_CHECK;
 
 extern const struct hd_record hd_ticket_record, hd_user_record, hd_event_record, hd_notification_record, hd_attempt_record,
     hd_inbox_item_record, hd_dead_letter_record, hd_audit_record, hd_answer_record;

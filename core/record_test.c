@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "core/changeset.h"
-#include "tests/support/records.h"
+#include "core/record.h"
 
 /* What no table row covers must be padding: less than the alignment of the next member, and never a whole aligned word of it. */
 static void the_tables_know_every_member_of_their_structs(void **state) {
@@ -60,11 +60,52 @@ static void a_copy_is_equal_and_shares_nothing(void **state) {
     assert_null(copy->subject);
 }
 
+static void a_member_is_set_and_read_by_its_row(void **state) {
+    (void)state;
+    struct hd_notification n = {0};
+    for (size_t i = 0; i < hd_notification_record.member_count; i++) {
+        const struct hd_member *member = &hd_notification_record.members[i];
+        if (member->kind == HD_MEMBER_TEXT)
+            hd_member_set_text(member, &n, member->name);
+        else
+            assert_true(hd_member_set_number(member, &n, 1));
+    }
+    assert_string_equal(n.target, "target");
+    assert_int_equal(n.attempts, 1);
+    assert_int_equal(n.channel, HD_PUSH);
+    assert_int_equal(n.sent_at_ms, 1);
+    assert_true(n.critical);
+    for (size_t i = 0; i < hd_notification_record.member_count; i++) {
+        const struct hd_member *member = &hd_notification_record.members[i];
+        if (member->kind == HD_MEMBER_TEXT)
+            assert_string_equal(hd_member_text(member, &n), member->name);
+        else
+            assert_int_equal(hd_member_number(member, &n), 1);
+    }
+}
+
+static void a_number_that_does_not_fit_is_refused(void **state) {
+    (void)state;
+    struct hd_attempt attempt = {.number = 7, .outcome = HD_OUTCOME_RETRY};
+    for (size_t i = 0; i < hd_attempt_record.member_count; i++) {
+        const struct hd_member *member = &hd_attempt_record.members[i];
+        if (member->kind == HD_MEMBER_INT || member->kind == HD_MEMBER_UNSIGNED)
+            assert_false(hd_member_set_number(member, &attempt, (int64_t)1 << 32));
+        if (member->kind == HD_MEMBER_INT64)
+            assert_true(hd_member_set_number(member, &attempt, INT64_MIN));
+    }
+    assert_int_equal(attempt.number, 7);
+    assert_int_equal(attempt.outcome, HD_OUTCOME_RETRY);
+    assert_int_equal(attempt.duration_ms, INT64_MIN);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tables_know_every_member_of_their_structs),
         cmocka_unit_test(an_empty_string_differs_from_none),
         cmocka_unit_test(a_copy_is_equal_and_shares_nothing),
+        cmocka_unit_test(a_member_is_set_and_read_by_its_row),
+        cmocka_unit_test(a_number_that_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
