@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/request.h"
+
 struct local_host {
     struct runtime *runtime;
     struct hd_store *store;
@@ -95,21 +97,10 @@ int hd_local_host_request(struct local_host *host, const char *method, const cha
         .body = body ? body : "",
         .body_bytes = body ? body_bytes : 0,
     };
-    for (int attempt = 1;; attempt++) {
-        hd_arena_reset(host->arena);
-        struct hd_context ctx = hd_runtime_context(host->runtime, host->store);
-        struct hd_changeset changes = hd_changeset(host->arena);
-        struct hd_commit_result result = {0};
-        struct hd_response response = {0};
-        hd_producer_decide(host->producer, &ctx, &request, host->arena, attempt, &changes, &response);
-        int r = hd_changeset_check(&changes, err);
-        if (!r && changes.count > 0)
-            r = host->store->ops->commit(host->store, (const struct hd_changeset *const[]){&changes}, 1, &result, err);
-        if (r)
-            return r;
-        if (result.code == HD_ERR_CONFLICT)
-            continue; /* decided again; the last attempt answers 409 itself */
-        *ret_response = response;
+    struct hd_context ctx = hd_runtime_context(host->runtime, host->store);
+    hd_request_answer(host->producer, &ctx, &hd_system_clock, &request, host->arena, NULL, NULL, ret_response);
+    if (!ret_response->error)
         return 0;
-    }
+    *err = *ret_response->error; /* what the answer does not tell others, the operator at the command wants to know */
+    return err->code;
 }
