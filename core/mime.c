@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/base64.h"
 #include "base/id.h"
 #include "base/utf8.h"
 
@@ -127,20 +128,6 @@ int hd_mailbox_parse(const char *text, struct hd_mailbox *ret_mailbox, struct hd
     return 0;
 }
 
-/* ---- base64 ---- */
-
-static void add_base64(struct hd_buffer *out, const unsigned char *data, size_t len) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned group = (unsigned)data[i] << 16;
-        group |= i + 1 < len ? (unsigned)data[i + 1] << 8 : 0;
-        group |= i + 2 < len ? (unsigned)data[i + 2] : 0;
-        char four[4] = {digits[group >> 18], digits[group >> 12 & 63], i + 1 < len ? digits[group >> 6 & 63] : '=',
-                        i + 2 < len ? digits[group & 63] : '='};
-        hd_buffer_add(out, four, sizeof four);
-    }
-}
-
 /* ---- header texts ---- */
 
 /* What stands in a header: valid UTF-8 of at most limit bytes, one line. */
@@ -227,7 +214,7 @@ static size_t add_encoded(struct hd_buffer *out, const char *text, size_t len, s
         if (as_q)
             add_q(out, text + at, take);
         else
-            add_base64(out, (const unsigned char *)text + at, take);
+            hd_base64_add(out, text + at, take);
         hd_buffer_add_str(out, "?=");
         column += out->len - before;
         at += take;
@@ -277,19 +264,39 @@ static size_t add_phrase(struct hd_buffer *out, const char *text, size_t len, si
     return column + (out->len - before);
 }
 
+/* Gives whether name holds anything; what of it can stand in a header is in clean then. */
+static bool clean_name(struct hd_buffer *clean, const char *name) {
+    add_clean(clean, name ? name : "", HD_MAIL_NAME_BYTES);
+    return strspn(hd_buffer_text(clean), " ") != clean->len;
+}
+
 static void add_mailbox(struct hd_buffer *out, const char *header, const char *name, const char *address) {
     HD_CLEANUP(hd_buffer_free) struct hd_buffer clean = {0};
-    add_clean(&clean, name ? name : "", HD_MAIL_NAME_BYTES);
+    bool named = clean_name(&clean, name);
     if (clean.failure)
         out->failure = clean.failure;
     hd_buffer_printf(out, "%s: ", header);
-    if (strspn(hd_buffer_text(&clean), " ") == clean.len) {
+    if (!named) {
         hd_buffer_printf(out, "%s\r\n", address);
         return;
     }
     size_t column = add_phrase(out, hd_buffer_text(&clean), clean.len, strlen(header) + 2);
     bool fold = column + strlen(address) + 3 > LINE_MAX_BYTES;
     hd_buffer_printf(out, "%s<%s>\r\n", fold ? "\r\n " : " ", address);
+}
+
+void hd_mailbox_write(const char *name, const char *address, struct hd_buffer *out) {
+    HD_CLEANUP(hd_buffer_free) struct hd_buffer clean = {0};
+    HD_CLEANUP(hd_buffer_free) struct hd_buffer phrase = {0};
+    bool named = clean_name(&clean, name);
+    if (named)
+        add_phrase(&phrase, hd_buffer_text(&clean), clean.len, 0);
+    if (clean.failure || phrase.failure)
+        out->failure = clean.failure ? clean.failure : phrase.failure;
+    for (const char *c = hd_buffer_text(&phrase); *c; c++)
+        if (!is_one_of(*c, "\r\n")) /* the folds' white space stays: it parts encoded-words */
+            hd_buffer_add_char(out, *c);
+    hd_buffer_printf(out, named ? " <%s>" : "%s", address);
 }
 
 /* <prefix id@domain>. What may not stand in a msg-id is written as its hexadecimal code behind "=", and so is "=" itself: different ids stay different. */
@@ -365,7 +372,7 @@ static void add_base64_lines(struct hd_buffer *out, const char *text, size_t len
     enum { BYTES_PER_LINE = LINE_MAX_BYTES / 4 * 3 };
     for (size_t at = 0; at < len && !out->failure; at += BYTES_PER_LINE) {
         size_t take = len - at < BYTES_PER_LINE ? len - at : (size_t)BYTES_PER_LINE;
-        add_base64(out, (const unsigned char *)text + at, take);
+        hd_base64_add(out, text + at, take);
         hd_buffer_add_str(out, "\r\n");
     }
 }

@@ -23,6 +23,10 @@ int hd_mail_address_check(const char *address, struct hd_error *err) HD_MUST_CHE
 /* "HelpDesk <desk@example.org>", "\"Desk, Help\" <desk@example.org>" or "desk@example.org". HD_ERR_INVALID. */
 int hd_mailbox_parse(const char *text, struct hd_mailbox *ret_mailbox, struct hd_error *err) HD_MUST_CHECK;
 
+/* Appends "Ana <ana@example.org>", or the bare address when there is no name (NULL, or nothing but blanks): as in a header, but on one line, for providers that write the header themselves. The
+ * address must have been checked; out says whether it went well. */
+void hd_mailbox_write(const char *name, const char *address, struct hd_buffer *out);
+
 /* Appends the whole mail. The addresses must have been checked. html and text may be NULL, but not both; both make a multipart/alternative. HD_ERR_INVALID: a date that RFC 5322 can't
  * write. HD_ERR_NO_MEMORY, HD_ERR_LIMIT (the buffer's). */
 int hd_mime_write(const struct hd_rendered *message, const struct hd_mailbox *from, struct hd_buffer *out,

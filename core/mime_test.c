@@ -224,6 +224,33 @@ static void subjects_and_names_are_read_as_they_were_meant(void **state) {
     }
 }
 
+static void a_mailbox_alone_is_one_line_and_read_as_it_was_meant(void **state) {
+    (void)state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(texts); i++) {
+        HD_CLEANUP(hd_buffer_free) struct hd_buffer mailbox = {0};
+        HD_CLEANUP(hd_buffer_free) struct hd_buffer mail = {0};
+        hd_mailbox_write(texts[i], "ana@example.org", &mailbox);
+        assert_int_equal(mailbox.failure, 0);
+        for (const char *c = mailbox.data; *c; c++)
+            assert_true(*c >= ' ' && *c <= '~');
+        hd_buffer_printf(&mail, "To: %s\r\n\r\n", mailbox.data);
+        static struct text got;
+        decode_header(mail.data, "To", &got);
+        char expected[1024];
+        snprintf(expected, sizeof expected, "%s <ana@example.org>", texts[i]);
+        assert_string_equal(got.data, expected);
+    }
+    static const char *const no_names[] = {NULL, "", "  ", "\r\n\t"};
+    for (size_t i = 0; i < HD_ARRAY_LEN(no_names); i++) {
+        HD_CLEANUP(hd_buffer_free) struct hd_buffer mailbox = {0};
+        hd_mailbox_write(no_names[i], "ana@example.org", &mailbox);
+        assert_string_equal(mailbox.data, "ana@example.org");
+    }
+    HD_CLEANUP(hd_buffer_free) struct hd_buffer forged = {0};
+    hd_mailbox_write("Ana\r\nBcc: eve@example.org", "ana@example.org", &forged);
+    assert_null(strpbrk(forged.data, "\r\n"));
+}
+
 static void bodies_are_read_as_they_were_meant(void **state) {
     (void)state;
     static const struct {
@@ -470,6 +497,7 @@ static void mailboxes_have_names_or_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subjects_and_names_are_read_as_they_were_meant),
+        cmocka_unit_test(a_mailbox_alone_is_one_line_and_read_as_it_was_meant),
         cmocka_unit_test(bodies_are_read_as_they_were_meant),
         cmocka_unit_test(long_lines_are_broken_and_the_shorter_encoding_is_taken),
         cmocka_unit_test(one_text_alone_is_no_multipart),
