@@ -17,6 +17,7 @@
 struct hd_rendered {
     const char *notification_id; /* idempotency towards the provider: stable over all attempts */
     const char *ticket_id;       /* for threading; NULL else */
+    const char *event;           /* the template's name, "TicketCreated": for a provider's statistics; NULL else */
     const char *to_address;      /* e-mail address, device token … */
     const char *to_name;         /* NULL else */
     const char *subject;         /* e-mail; NULL else */
@@ -41,6 +42,7 @@ struct hd_transfer {
     const char *mail_to;
     const char *method;         /* HTTP */
     const char *const *headers; /* HTTP: NULL-terminated "Name: value" */
+    const char *answer_header;  /* HTTP: the name of the answer's header that conclude needs; NULL: none */
     const char *body;           /* SMTP: the whole RFC 5322 message with CRLF */
     size_t body_bytes;
 };
@@ -64,8 +66,9 @@ struct hd_transfer_result {
     enum hd_smtp_stage stage; /* SMTP: what the answer is to, or where it went wrong */
     int64_t retry_after_ms;   /* from Retry-After; 0 when none came */
     int64_t duration_ms;
-    char detail[200]; /* for people: the server's last line or the transport's error */
-    const char *body; /* HTTP answer, at most 64 KiB; NULL else. Lives until conclude has returned. */
+    char answer_header[100]; /* HTTP: the value of the header that the transfer named, cut; "" when none came */
+    char detail[200];        /* for people: the server's last line or the transport's error */
+    const char *body;        /* HTTP answer, at most 64 KiB; NULL else. Lives until conclude has returned. */
     size_t body_bytes;
 };
 

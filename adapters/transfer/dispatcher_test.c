@@ -235,7 +235,7 @@ static void serve_http(struct server *server, FILE *in, FILE *out) {
             return;
         }
         if (strstr(head, " /busy")) {
-            reply(out, "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nbu");
+            reply(out, "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nX-Error-Type: Busy\r\nContent-Length: 4\r\n\r\nbu");
         } else if (strstr(head, " /away")) {
             reply(out, "HTTP/1.1 302 Found\r\nLocation: /ok\r\nContent-Length: 0\r\n");
         } else if (strstr(head, " /big")) {
@@ -689,6 +689,25 @@ static void http_answers_and_failures_are_told_apart(void **state) {
     server_free(server);
 }
 
+static void the_header_that_was_asked_for_comes_with_the_answer(void **state) {
+    (void)state;
+    static const struct {
+        const char *path, *name, *value;
+    } cases[] = {{"/busy", "x-error-type", "Busy"}, {"/ok", "x-error-type", ""}, {"/busy", NULL, ""}, {"/drop", "x-error-type", ""}};
+    struct server *server = server_new("http", serve_http);
+    server_start(server);
+    struct hd_dispatcher *dispatcher = dispatcher_new(0, 0);
+    for (size_t i = 0; i < HD_ARRAY_LEN(cases); i++) {
+        char url[128];
+        snprintf(url, sizeof url, "%s%s", server->url, cases[i].path);
+        struct hd_transfer request = get(url);
+        request.answer_header = cases[i].name;
+        assert_string_equal(transfer(dispatcher, &request).answer_header, cases[i].value);
+    }
+    hd_dispatcher_free(dispatcher);
+    server_free(server);
+}
+
 static void what_cannot_stand_in_a_request_is_refused(void **state) {
     (void)state;
     static const char *const forged[] = {"X: 1\r\nY: 2", NULL};
@@ -728,6 +747,7 @@ int main(void) {
         cmocka_unit_test(nothing_to_do_outside_ends_in_the_next_run),
         cmocka_unit_test(a_request_and_its_answer_go_through_whole),
         cmocka_unit_test(http_answers_and_failures_are_told_apart),
+        cmocka_unit_test(the_header_that_was_asked_for_comes_with_the_answer),
         cmocka_unit_test(what_cannot_stand_in_a_request_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

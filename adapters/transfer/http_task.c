@@ -83,6 +83,15 @@ int hd_http_task_prepare(struct hd_task *task, char *errors, struct hd_error *er
     return code == CURLE_OK ? 0 : hd_error_set(err, HD_ERR_INVALID, "the request cannot be made: %s", curl_easy_strerror(code));
 }
 
+/* Of the last answer: a 100 before it has headers, too. */
+static void keep_header(struct hd_task *task) {
+    struct curl_header *header = NULL;
+    if (!task->transfer.answer_header ||
+        curl_easy_header(task->easy, task->transfer.answer_header, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return;
+    snprintf(task->result.answer_header, sizeof task->result.answer_header, "%s", header->value);
+}
+
 void hd_http_task_conclude(struct hd_task *task, CURLcode code, const char *errors) {
     struct hd_transfer_result *result = &task->result;
     curl_off_t retry_after_s = 0;
@@ -90,6 +99,7 @@ void hd_http_task_conclude(struct hd_task *task, CURLcode code, const char *erro
     curl_easy_getinfo(task->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     if (retry_after_s > 0)
         result->retry_after_ms = (retry_after_s < RETRY_AFTER_MAX_S ? retry_after_s : RETRY_AFTER_MAX_S) * 1000;
+    keep_header(task);
     bool cut = code == CURLE_WRITE_ERROR && task->body.len == HD_HTTP_BODY_MAX_BYTES; /* the answer is there, all that we want of it */
     result->failure = cut ? HD_TRANSFER_OK : hd_failure_of(code);
     result->body = task->body.data;
