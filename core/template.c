@@ -648,6 +648,7 @@ int hd_templates_render(const struct hd_templates *templates, const struct hd_te
     *ret_rendered = (struct hd_rendered){
         .notification_id = notification->notification_id,
         .ticket_id = notification->ticket_id,
+        .event = notification->event,
         .to_address = address_of(view->user, notification->channel),
         .to_name = view->user ? view->user->name : NULL,
         .subject = parts[PART_SUBJECT],

@@ -144,6 +144,7 @@ static void a_mail_is_written_for_its_reader(void **state) {
     struct hd_rendered message = rendered(*state, scene);
     assert_string_equal(message.notification_id, "n-1");
     assert_string_equal(message.ticket_id, "tkt-001");
+    assert_string_equal(message.event, "TicketCreated");
     assert_string_equal(message.to_address, "ana@example.com");
     assert_string_equal(message.to_name, "Ana Conceição");
     assert_int_equal(message.date_ms, 1795446717000);
