@@ -15,6 +15,8 @@ enum {
     HD_HTTP_ANSWER_HEADERS_MAX = 16,
 };
 
+struct hd_claims; /* producer/jwt.h */
+
 struct hd_header {
     const char *name; /* any case */
     const char *value;
@@ -31,6 +33,8 @@ struct hd_request {
     size_t body_bytes;
     const char *correlation_id; /* what an earlier decision about this request was given; NULL at the first */
     const char *traceparent;
+    const struct hd_claims *
+        identity; /* who the caller is, when the host has verified that (API Gateway's authorizer): the Authorization header is not looked at then; NULL else */
     bool private_listener; /* came in by HELPDESK_METRICS_LISTEN: /metrics needs no token */
 };
 

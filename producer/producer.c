@@ -146,12 +146,13 @@ static int find_route(struct hd_call *call, struct hd_route_match *ret_match, st
     return 0;
 }
 
-static int authenticate(struct hd_call *call, struct hd_error *err) {
+/* The token's claims, or those that the host has verified. */
+static int identify(struct hd_call *call, struct hd_error *err) {
     static const char scheme[] = "Bearer ";
-    assert(call->route); /* find_route went before */
-    bool is_public = call->route->roles == 0 || (call->request->private_listener && call->route->decide == hd_show_metrics);
-    if (is_public)
+    if (call->request->identity) {
+        call->caller = *call->request->identity;
         return 0;
+    }
     const char *header = hd_request_header(call->request, "Authorization");
     if (!header)
         return hd_error_set(err, HD_ERR_UNAUTHENTICATED, "Send a token: Authorization: Bearer …");
@@ -159,7 +160,15 @@ static int authenticate(struct hd_call *call, struct hd_error *err) {
         return hd_error_set(err, HD_ERR_UNAUTHENTICATED, "Authorization must be a bearer token.");
     const char *token = header + sizeof(scheme) - 1;
     token += strspn(token, " ");
-    int r = hd_jwt_check(&call->producer->key, token, strlen(token), call->ctx->now_ms, call->arena, &call->caller, err);
+    return hd_jwt_check(&call->producer->key, token, strlen(token), call->ctx->now_ms, call->arena, &call->caller, err);
+}
+
+static int authenticate(struct hd_call *call, struct hd_error *err) {
+    assert(call->route); /* find_route went before */
+    bool is_public = call->route->roles == 0 || (call->request->private_listener && call->route->decide == hd_show_metrics);
+    if (is_public)
+        return 0;
+    int r = identify(call, err);
     if (r < 0)
         return r;
     if (!(call->route->roles & 1u << call->caller.role))

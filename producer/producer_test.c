@@ -106,6 +106,26 @@ static void metrics_need_no_token_on_their_own_listener(void **state) {
     hd_assert_status(hd_ask(api, .path = "/metrics", .token = hd_api_token(api, HD_ROLE_SERVICE, "s-1")), 200);
 }
 
+static void whom_the_host_vouches_for_needs_no_token(void **state) {
+    (void)state;
+    const struct hd_claims agent = {.subject = "u-7", .role = HD_ROLE_AGENT}, customer = {.subject = "u-10", .role = HD_ROLE_CUSTOMER};
+    struct hd_api_answer answer = hd_ask(api, .path = "/auth/me", .identity = &agent);
+    hd_assert_status(answer, 200);
+    assert_string_equal(hd_api_text(&answer, "userId"), "u-7");
+    assert_string_equal(hd_api_text(&answer, "role"), "agent");
+    struct hd_api_answer refused = hd_ask(api, .path = "/users", .identity = &customer);
+    hd_assert_problem(api, refused, 403, "forbidden");
+}
+
+static void beside_a_host_that_vouches_a_token_counts_for_nothing(void **state) {
+    (void)state;
+    const struct hd_claims customer = {.subject = "u-10", .role = HD_ROLE_CUSTOMER};
+    struct hd_api_answer refused = hd_ask(api, .path = "/users", .identity = &customer, .token = admin);
+    hd_assert_problem(api, refused, 403, "forbidden");
+    hd_assert_status(hd_ask(api, .path = "/tickets", .identity = &customer, .headers = {{"Authorization", "Bearer of.another.issuer"}}),
+                     200);
+}
+
 /* ---- paths and methods ---- */
 
 static void unknown_paths_are_404_and_unknown_methods_405(void **state) {
@@ -420,6 +440,8 @@ int main(void) {
         TEST(the_schemes_name_may_be_in_any_case),
         TEST(the_token_is_looked_at_before_the_body),
         TEST(metrics_need_no_token_on_their_own_listener),
+        TEST(whom_the_host_vouches_for_needs_no_token),
+        TEST(beside_a_host_that_vouches_a_token_counts_for_nothing),
         TEST(unknown_paths_are_404_and_unknown_methods_405),
         TEST(a_head_is_a_get_whose_body_stays),
         TEST(ids_of_other_forms_are_not_found),

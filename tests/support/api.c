@@ -96,6 +96,7 @@ static struct hd_request make_request(struct hd_api *api, const struct hd_api_re
         .body_bytes = from->body_bytes ? from->body_bytes
                       : from->body     ? strlen(from->body)
                                        : 0,
+        .identity = from->identity,
         .private_listener = from->private_listener,
     };
     const char *content_type = from->content_type ? from->content_type : from->body ? "application/json" : "";

@@ -45,6 +45,7 @@ struct hd_api_request {
     const char *content_type;    /* NULL: application/json when there is a body; "": none */
     struct hd_header headers[8]; /* more; a NULL name ends them */
     bool private_listener;
+    const struct hd_claims *identity; /* NULL: the host vouches for nobody */
 };
 
 struct hd_api_answer {
