@@ -102,9 +102,12 @@ static int list_dead_letters(struct hd_call *call, const struct hd_dead_letter_f
 
 int hd_list_dead_letters(struct hd_call *call, struct hd_error *err) {
     enum { WORD_MAX_LEN = 64 };
-    struct hd_dead_letter_filter filter;
+    struct hd_dead_letter_filter filter = {0};
     struct hd_page page;
-    int r = hd_call_query_text(call, "queue", WORD_MAX_LEN, &filter.queue, err);
+    int queue = -1;
+    int r = hd_call_query_name(call, "queue", hd_queue_from_name, &queue, err);
+    if (!r && queue >= 0)
+        filter.queue = hd_queue_name_text((enum hd_queue_name)queue);
     if (!r)
         r = hd_call_query_text(call, "reason", WORD_MAX_LEN, &filter.reason, err);
     if (!r)

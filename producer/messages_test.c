@@ -240,12 +240,12 @@ static void what_is_not_dead_any_more_is_not_sent_again(void **state) {
     assert_int_equal(json_array_size(hd_api_at(&list, "items")), 0);
 }
 
-static void all_that_match_are_sent_again_a_hundred_at_a_time(void **state) {
+static void all_that_match_are_sent_again_some_at_a_time(void **state) {
     (void)state;
     for (int i = 0; i < HD_REDRIVE_MAX + 20; i++)
         dead(hd_api_printf(api, "n-%d", i), false);
     dead_message("d-other", "router", "{}");
-    const char *body = "{\"queue\":\"email\",\"limit\":100}";
+    const char *body = "{\"queue\":\"email\",\"limit\":30}";
     struct hd_api_answer first = hd_ask(api, .path = "/dead-letters/redrive", .token = admin, .body = body);
     hd_assert_status(first, 200);
     assert_int_equal(json_integer_value(hd_api_at(&first, "redriven")), HD_REDRIVE_MAX);
@@ -257,6 +257,14 @@ static void all_that_match_are_sent_again_a_hundred_at_a_time(void **state) {
     assert_int_equal(json_array_size(hd_api_at(&left, "items")), 1);
     struct hd_api_answer bad = hd_ask(api, .path = "/dead-letters/redrive", .token = admin, .body = "{\"limit\":0}");
     hd_assert_problem(api, bad, 422, "invalid");
+}
+
+static void a_queue_that_does_not_exist_is_refused(void **state) {
+    (void)state;
+    struct hd_api_answer listed = hd_ask(api, .path = "/dead-letters", .query = "queue=e-mail", .token = admin);
+    hd_assert_problem(api, listed, 422, "invalid");
+    struct hd_api_answer redriven = hd_ask(api, .path = "/dead-letters/redrive", .token = admin, .body = "{\"queue\":\"e-mail\"}");
+    hd_assert_problem(api, redriven, 422, "invalid");
 }
 
 static void a_dead_letter_is_given_up(void **state) {
@@ -354,7 +362,8 @@ int main(void) {
         TEST(a_critical_one_goes_by_the_urgent_lane),
         TEST(a_message_without_a_notification_goes_back_as_it_was),
         TEST(what_is_not_dead_any_more_is_not_sent_again),
-        TEST(all_that_match_are_sent_again_a_hundred_at_a_time),
+        TEST(all_that_match_are_sent_again_some_at_a_time),
+        TEST(a_queue_that_does_not_exist_is_refused),
         TEST(a_dead_letter_is_given_up),
         TEST(dead_letters_are_for_managers_and_administrators),
         TEST(an_inbox_is_ones_own),

@@ -35,8 +35,9 @@ struct hd_producer_options {
 
 enum {
     HD_IDEMPOTENCY_KEY_MAX_LEN = 255,
-    HD_BATCH_MAX = 100,   /* events of one POST /events */
-    HD_REDRIVE_MAX = 100, /* dead letters of one POST /dead-letters/redrive */
+    HD_BATCH_MAX = 100, /* events of one POST /events */
+    HD_REDRIVE_MAX =
+        30, /* dead letters of one POST /dead-letters/redrive: with three changes and a message each, as many as every store keeps whole */
     HD_PAGE_DEFAULT = 50,
     HD_RETRY_AFTER_DEFAULT_S = 2,
     HD_DEMO_SESSION_S = 12 * 3600,

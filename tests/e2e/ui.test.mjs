@@ -163,6 +163,10 @@ describe('the web page', () => {
     const rows = page.getByRole('table', { name: 'Dead letters' }).getByRole('row').filter({ hasText: owner.userId });
     await waitForCount(rows, 3, () => page.reload());
     await shot('8-dead-letters');
+    await page.getByLabel('Queue').selectOption('router');
+    await page.getByText('No dead letters').waitFor();
+    await page.getByLabel('Queue').selectOption('All');
+    await waitForCount(rows, 3);
 
     await rows.first().getByRole('button', { name: 'Delete' }).click();
     const dialog = page.getByRole('dialog');

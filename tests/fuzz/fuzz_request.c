@@ -7,7 +7,6 @@
 
 /* The fuzzers link the floors alone. */
 #include "tests/support/memory.c"
-#include "tests/support/records.c"
 
 #include "base/json.h"
 #include "producer/jwt.h"

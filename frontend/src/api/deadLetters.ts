@@ -5,8 +5,9 @@ import { IDLE_MS } from './live';
 import { cursorPaging } from './pages';
 import type { DeadLetterFilter } from './types';
 
-/* How many one press of "send all again" asks for; the answer says whether more are left. */
-const REDRIVE_LIMIT = 100;
+/* As many as one request may ask for. One press of "send all again" asks as often as the answer says that more are left, up to so many times. */
+const REDRIVE_LIMIT = 30;
+const REDRIVE_ROUNDS_MAX = 100;
 
 export function useDeadLetters(filter: DeadLetterFilter) {
   return useInfiniteQuery({
@@ -38,14 +39,16 @@ export function useRedriveOne() {
 }
 
 export function useRedriveAll() {
-  return useDeadLetterChange(({ filter, key }: { filter: DeadLetterFilter; key: string }) =>
-    answer(
-      client.POST('/dead-letters/redrive', {
-        body: { ...filter, limit: REDRIVE_LIMIT },
-        params: { header: { 'Idempotency-Key': key } },
-      }),
-    ),
-  );
+  return useDeadLetterChange(async ({ filter, key }: { filter: DeadLetterFilter; key: string }) => {
+    let redriven = 0;
+    for (let round = 1; ; round++) {
+      const result = await answer(
+        client.POST('/dead-letters/redrive', { body: { ...filter, limit: REDRIVE_LIMIT }, params: { header: { 'Idempotency-Key': `${key}-${round}` } } }),
+      );
+      redriven += result.redriven;
+      if (!result.more || round === REDRIVE_ROUNDS_MAX) return { redriven, more: result.more };
+    }
+  });
 }
 
 export function useDeleteDeadLetter() {

@@ -13,6 +13,7 @@ export type Me = Schemas['Me'];
 export type Notification = Schemas['Notification'];
 export type NotificationDetail = Schemas['NotificationDetail'];
 export type NotificationStatus = Schemas['NotificationStatus'];
+export type QueueName = Schemas['QueueName'];
 export type Priority = Schemas['Priority'];
 export type Problem = Schemas['Problem'];
 export type Role = Schemas['Role'];
@@ -28,6 +29,7 @@ export type DeadLetterFilter = Omit<Query<'listDeadLetters'>, 'limit' | 'cursor'
 export const CHANNELS = ['email', 'push', 'sms', 'webhook', 'inapp'] as const satisfies readonly Channel[];
 /* Those that this version delivers by: a form that asks where news may go offers no others. */
 export const DELIVERING_CHANNELS = ['email', 'inapp'] as const satisfies readonly Channel[];
+export const QUEUES = ['router', 'email', 'push', 'sms', 'webhook', 'inapp', 'dlq'] as const satisfies readonly QueueName[];
 export const PRIORITIES = ['low', 'normal', 'high', 'urgent'] as const satisfies readonly Priority[];
 export const NOTIFICATION_STATUSES = [
   'pending',

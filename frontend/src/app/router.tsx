@@ -1,6 +1,6 @@
 import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router';
 
-import { CHANNELS, NOTIFICATION_STATUSES, type DeadLetterFilter, type NotificationFilter } from '../api/types';
+import { CHANNELS, NOTIFICATION_STATUSES, QUEUES, type DeadLetterFilter, type NotificationFilter } from '../api/types';
 import { DeadLettersScreen } from '../screens/dead-letters/DeadLettersScreen';
 import { DeliveriesScreen } from '../screens/deliveries/DeliveriesScreen';
 import { DeliveryScreen } from '../screens/deliveries/DeliveryScreen';
@@ -66,7 +66,10 @@ const delivery = createRoute({
 const deadLetters = createRoute({
   getParentRoute: () => root,
   path: '/dead-letters',
-  validateSearch: (search: Record<string, unknown>): DeadLetterFilter => ({ queue: text(search.queue), reason: text(search.reason) }),
+  validateSearch: (search: Record<string, unknown>): DeadLetterFilter => ({
+    queue: QUEUES.find((queue) => queue === search.queue),
+    reason: text(search.reason),
+  }),
   component: function DeadLettersRoute() {
     const navigate = deadLetters.useNavigate();
     return <DeadLettersScreen filter={deadLetters.useSearch()} onFilter={(search) => void navigate({ search })} />;

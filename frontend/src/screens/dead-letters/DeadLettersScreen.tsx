@@ -1,11 +1,11 @@
-import { Alert, Button, Code, Group, Table, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Code, Group, Table, Text, TextInput, NativeSelect } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 
 import { newKey } from '../../api/client';
 import { useDeadLetters, useDeleteDeadLetter, useRedriveAll, useRedriveOne } from '../../api/deadLetters';
 import { itemsOf } from '../../api/pages';
-import type { DeadLetter, DeadLetterFilter } from '../../api/types';
+import { QUEUES, type DeadLetter, type DeadLetterFilter } from '../../api/types';
 import { ConfirmDialog } from '../../components/ConfirmDialog';
 import { PagedList } from '../../components/PagedList';
 import { Problem } from '../../components/Problem';
@@ -101,12 +101,17 @@ function Filters({ filter, onFilter }: Props) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const word = (name: string) => (form.get(name) as string).trim() || undefined;
-    onFilter({ queue: word('queue'), reason: word('reason') });
+    onFilter({ ...filter, reason: word('reason') });
   }
 
   return (
     <form className={classes.filters} onSubmit={submit} aria-label={t('deadLetters.filters')}>
-      <TextInput label={t('deadLetters.queue')} name="queue" maxLength={64} defaultValue={filter.queue ?? ''} />
+      <NativeSelect
+        label={t('deadLetters.queue')}
+        value={filter.queue ?? ''}
+        data={[{ value: '', label: t('deadLetters.all') }, ...QUEUES]}
+        onChange={(event) => onFilter({ ...filter, queue: QUEUES.find((queue) => queue === event.currentTarget.value) })}
+      />
       <TextInput label={t('deadLetters.reason')} name="reason" maxLength={64} defaultValue={filter.reason ?? ''} />
       <Button type="submit" variant="default">
         {t('deadLetters.apply')}
