@@ -171,9 +171,10 @@ static void job_bury(struct job *job, const struct hd_error *err) {
     struct hd_error own = {0};
     hd_arena_rewind(job->work.arena, job->decision);
     job->work.changes = hd_changeset(job->work.arena);
-    hd_task_bury(&job->worker->context, &job->work,
-                 &(struct burial){.reason = "processing_failed", .detail = err->detail, .attempts = job->message.receive_count});
-    if (hd_changeset_check(&job->work.changes, &own)) {
+    int r =
+        hd_task_bury(&job->worker->context, &job->work,
+                     &(struct burial){.reason = "processing_failed", .detail = err->detail, .attempts = job->message.receive_count}, &own);
+    if (r || hd_changeset_check(&job->work.changes, &own)) {
         job_failed(job, &own);
     } else {
         submit(job);
@@ -308,7 +309,8 @@ static bool copy_message(struct job *job, const struct hd_message *message) {
     job->message = *message;
     job->message.receipt = hd_arena_strdup(job->work.arena, message->receipt);
     job->message.body = hd_arena_strdup(job->work.arena, message->body);
-    return job->message.receipt && job->message.body;
+    job->message.message_id = hd_arena_strdup(job->work.arena, message->message_id);
+    return job->message.receipt && job->message.body && (job->message.message_id || !message->message_id);
 }
 
 /* A message that has come again because its claim ran out, while what came of it waits to be recorded: it was sent, and must not be begun anew. */

@@ -9,9 +9,8 @@ static int no_memory(struct hd_error *err) {
     return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a delivery");
 }
 
-static int bury(const struct hd_context *ctx, struct hd_work *work, const char *reason, const char *detail) {
-    hd_task_bury(ctx, work, &(struct burial){.reason = reason, .detail = detail, .attempts = work->message->receive_count});
-    return 0;
+static int bury(const struct hd_context *ctx, struct hd_work *work, const char *reason, const char *detail, struct hd_error *err) {
+    return hd_task_bury(ctx, work, &(struct burial){.reason = reason, .detail = detail, .attempts = work->message->receive_count}, err);
 }
 
 /* ---- what a template sees ---- */
@@ -71,12 +70,19 @@ static void postpone_until(const struct hd_context *ctx, struct hd_work *work, i
     hd_postpone(&work->changes, work->message, ctx->now_ms, delay_ms < HD_DELAY_MAX_MS ? delay_ms : HD_DELAY_MAX_MS);
 }
 
-/* A notification that another worker has begun: wait until that worker has either concluded or is surely gone. */
+static int64_t free_at_ms(const struct hd_context *ctx, const struct hd_notification *n) {
+    return n->updated_at_ms + ctx->send_timeout_ms + TAKE_OVER_MARGIN_MS;
+}
+
+bool hd_delivery_owner_lives(const struct hd_context *ctx, const struct hd_notification *n) {
+    return n->status == HD_SENDING && free_at_ms(ctx, n) > ctx->now_ms;
+}
+
+/* Wait until that worker has either concluded or is surely gone. */
 static bool is_others(const struct hd_context *ctx, struct hd_work *work, const struct hd_notification *n) {
-    int64_t free_at_ms = n->updated_at_ms + ctx->send_timeout_ms + TAKE_OVER_MARGIN_MS;
-    if (n->status != HD_SENDING || free_at_ms <= ctx->now_ms)
+    if (!hd_delivery_owner_lives(ctx, n))
         return false;
-    postpone_until(ctx, work, free_at_ms);
+    postpone_until(ctx, work, free_at_ms(ctx, n));
     return true;
 }
 
@@ -118,17 +124,17 @@ int hd_delivery_begin(const struct hd_context *ctx, struct hd_work *work, enum h
     struct task task = {0};
     int r = hd_task_read(work, &task, err);
     if (r == HD_ERR_MALFORMED)
-        return bury(ctx, work, "unreadable_message", err->detail);
+        return bury(ctx, work, "unreadable_message", err->detail, err);
     if (r)
         return r;
     if (!task.notification_id)
-        return bury(ctx, work, "unreadable_message", "the message names no notification");
+        return bury(ctx, work, "unreadable_message", "the message names no notification", err);
     const struct hd_notification *n = NULL;
     r = hd_recent_notification(ctx->recent, ctx->store, ctx->now_ms, work->arena, task.notification_id, &n, err);
     if (r)
         return r;
     if (!n || n->channel != channel)
-        return bury(ctx, work, "notification_not_found", "there is no such notification of this channel");
+        return bury(ctx, work, "notification_not_found", "there is no such notification of this channel", err);
     if (hd_status_is_final(n->status)) {
         hd_acknowledge(&work->changes, work->message); /* done before: a second delivery of the message */
         return 0;
@@ -145,17 +151,20 @@ int hd_delivery_begin(const struct hd_context *ctx, struct hd_work *work, enum h
     return r ? r : render(ctx, work, &view, delivery, ret_delivery, err);
 }
 
-/* The attempt that was begun and never concluded: it may have reached the person. */
-static void record_interrupted(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery) {
-    delivery->interrupted = false;
+void hd_delivery_interrupted(const struct hd_context *ctx, struct hd_work *work, const struct hd_notification *n) {
     hd_append_attempt(&work->changes, &(struct hd_attempt){
-                                          .notification_id = delivery->notification->notification_id,
-                                          .number = delivery->number - 1,
-                                          .at_ms = delivery->notification->updated_at_ms,
+                                          .notification_id = n->notification_id,
+                                          .number = n->attempts,
+                                          .at_ms = n->updated_at_ms,
                                           .outcome = HD_OUTCOME_INTERRUPTED,
                                           .detail = "the worker stopped before the answer; it may have been sent",
-                                          .duration_ms = ctx->now_ms - delivery->notification->updated_at_ms,
+                                          .duration_ms = ctx->now_ms - n->updated_at_ms,
                                       });
+}
+
+static void record_interrupted(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery) {
+    delivery->interrupted = false;
+    hd_delivery_interrupted(ctx, work, delivery->notification);
 }
 
 int hd_delivery_hand_over(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery, struct hd_error *err) {
@@ -223,19 +232,20 @@ static const char *reason_to_give_up(enum hd_outcome_kind outcome) {
     }
 }
 
-static void give_up(const struct hd_context *ctx, struct hd_work *work, const struct delivery *delivery, struct hd_notification *to,
-                    const struct verdict *verdict) {
+static int give_up(const struct hd_context *ctx, struct hd_work *work, const struct delivery *delivery, struct hd_notification *to,
+                   const struct verdict *verdict, struct hd_error *err) {
     to->status = HD_DEAD;
     to->reason = reason_to_give_up(verdict->outcome);
     hd_move_notification(&work->changes, delivery->notification, to, HD_MOVE_GIVE_UP);
-    hd_task_bury(ctx, work,
-                 &(struct burial){
-                     .reason = to->reason,
-                     .detail = verdict->detail,
-                     .notification = to,
-                     .attempts = to->attempts,
-                     .message_lost = delivery->message_lost,
-                 });
+    return hd_task_bury(ctx, work,
+                        &(struct burial){
+                            .reason = to->reason,
+                            .detail = verdict->detail,
+                            .notification = to,
+                            .attempts = to->attempts,
+                            .message_lost = delivery->message_lost,
+                        },
+                        err);
 }
 
 /* Credentials that are refused, or a sender that may not send, mend themselves no more than a server that is down: both are retried, and end as dead letters that wait for a person. */
@@ -276,7 +286,9 @@ int hd_delivery_conclude(const struct hd_context *ctx, struct hd_work *work, str
     } else if (worth_a_retry(verdict->outcome) && hd_retry_again(&ctx->retry[to->channel], to->attempts - to->attempts_forgiven)) {
         retry_later(ctx, work, delivery, to, verdict);
     } else {
-        give_up(ctx, work, delivery, to, verdict);
+        int r = give_up(ctx, work, delivery, to, verdict, err);
+        if (r)
+            return r;
     }
     if (delivery->interrupted)
         record_interrupted(ctx, work, delivery); /* ours ended without a transfer, and so without hand_over */

@@ -20,6 +20,12 @@ struct delivery {
 int hd_delivery_begin(const struct hd_context *ctx, struct hd_work *work, enum hd_channel channel, struct delivery **ret_delivery,
                       struct hd_error *err) HD_MUST_CHECK;
 
+/* A notification that another worker has begun, and may still be at. */
+bool hd_delivery_owner_lives(const struct hd_context *ctx, const struct hd_notification *n);
+
+/* Writes down its attempt that was begun and never concluded: it may have reached the person. */
+void hd_delivery_interrupted(const struct hd_context *ctx, struct hd_work *work, const struct hd_notification *n);
+
 /* For a transfer that takes time outside: the notification is ours from the commit on, so that nobody else sends it meanwhile. */
 int hd_delivery_hand_over(const struct hd_context *ctx, struct hd_work *work, struct delivery *delivery,
                           struct hd_error *err) HD_MUST_CHECK;

@@ -1,6 +1,10 @@
 /* The DLQ handler: the administrators are told of dead letters, in-app and once an hour for each queue, so that an outage is one message and not ten thousand. (By e-mail it would go the
- * way that is likely broken.) The letters themselves wait for a person: the page, the API or the command sends them again. */
+ * way that is likely broken.) The letters themselves wait for a person: the page, the API or the command sends them again.
+ *
+ * It takes what other queues have given up, too (SQS's redrive policy moves it beside them): such a message becomes a dead letter as any other. */
+#include "base/id.h"
 #include "processors/audit.h"
+#include "processors/delivery.h"
 #include "processors/processors.h"
 #include "processors/task.h"
 
@@ -69,7 +73,101 @@ static int tell_all(const struct hd_context *ctx, struct hd_work *work, const st
     return r;
 }
 
-static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_error *err) {
+/* ---- messages that their queue has given up ---- */
+
+/* What an abandoned message was about, and whether its work is done all the same (the process died behind the commit, three times). */
+struct abandoned {
+    const struct hd_event *event;
+    const struct hd_notification *notification;
+    bool done;
+};
+
+static bool belongs_to(const struct hd_notification *n, enum hd_queue_name queue) {
+    return n && hd_queue_of_channel(n->channel) == queue;
+}
+
+static int look_at_event(const struct hd_context *ctx, struct hd_work *work, const char *event_id, struct abandoned *ret,
+                         struct hd_error *err) {
+    int r = ctx->store->ops->event(ctx->store, work->arena, event_id, &ret->event, err);
+    if (!r && ret->event)
+        r = ctx->store->ops->processed(ctx->store, "router", event_id, &ret->done, err);
+    return r;
+}
+
+/* A worker that is at it may still conclude: what it has sent must not be called dead. */
+static int look_at_notification(const struct hd_context *ctx, struct hd_work *work, const char *notification_id, struct abandoned *ret,
+                                struct hd_error *err) {
+    const struct hd_notification *n = NULL;
+    int r = ctx->store->ops->notification(ctx->store, work->arena, notification_id, &n, err);
+    if (r || !belongs_to(n, work->message->queue))
+        return r;
+    if (hd_delivery_owner_lives(ctx, n))
+        return hd_error_set(err, HD_ERR_UNAVAILABLE, "another worker may still be sending this notification");
+    ret->done = hd_status_is_final(n->status);
+    ret->notification = n;
+    return 0;
+}
+
+static int look_at(const struct hd_context *ctx, struct hd_work *work, struct abandoned *ret, struct hd_error *err) {
+    struct task task = {0};
+    struct hd_error unread = {0};
+    int r = hd_task_read(work, &task, &unread);
+    if (r == HD_ERR_MALFORMED)
+        return 0;
+    if (r)
+        return hd_error_set(err, unread.code, "%s", unread.detail);
+    if (work->message->queue == HD_QUEUE_ROUTER && task.event_id && hd_id_acceptable(task.event_id))
+        return look_at_event(ctx, work, task.event_id, ret, err);
+    if (task.notification_id && hd_id_acceptable(task.notification_id))
+        return look_at_notification(ctx, work, task.notification_id, ret, err);
+    return 0;
+}
+
+/* The notification goes with its letter, so that a redrive sends it again; one that no transition leads to dead is left alone, and a redrive sends the message as it was. */
+static int give_up(const struct hd_context *ctx, struct hd_work *work, struct abandoned *about, const char *reason, struct hd_error *err) {
+    const struct hd_notification *from = about->notification;
+    about->notification = NULL;
+    if (!from || hd_status_after(from->status, HD_MOVE_GIVE_UP) < 0)
+        return 0;
+    struct hd_notification *to = hd_arena_alloc(work->arena, sizeof *to);
+    if (!to)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a notification");
+    *to = *from;
+    to->status = HD_DEAD;
+    to->reason = reason;
+    to->owner_token = NULL;
+    to->updated_at_ms = ctx->now_ms;
+    to->next_attempt_at_ms = 0;
+    hd_move_notification(&work->changes, from, to, HD_MOVE_GIVE_UP);
+    if (from->status == HD_SENDING)
+        hd_delivery_interrupted(ctx, work, from);
+    about->notification = to;
+    return 0;
+}
+
+static int bury_abandoned(const struct hd_context *ctx, struct hd_work *work, struct hd_error *err) {
+    static const char reason[] = "receives_exhausted";
+    struct abandoned about = {0};
+    int r = look_at(ctx, work, &about, err);
+    if (!r && about.done) {
+        hd_acknowledge(&work->changes, work->message);
+        return 0;
+    }
+    if (!r)
+        r = give_up(ctx, work, &about, reason, err);
+    if (r)
+        return r;
+    struct burial burial = {
+        .reason = reason,
+        .detail = "It was received several times, and each time whoever took it ended before it was done",
+        .event = about.event,
+        .notification = about.notification,
+        .attempts = work->message->receive_count,
+    };
+    return hd_task_bury(ctx, work, &burial, err);
+}
+
+static int tell_of_letter(const struct hd_context *ctx, struct hd_work *work, struct hd_error *err) {
     struct task task = {0};
     const struct hd_dead_letter *letter = NULL;
     int r = hd_task_read(work, &task, err);
@@ -84,6 +182,10 @@ static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_e
     if (!r)
         hd_acknowledge(&work->changes, work->message);
     return r;
+}
+
+static int begin(const struct hd_context *ctx, struct hd_work *work, struct hd_error *err) {
+    return work->message->abandoned ? bury_abandoned(ctx, work, err) : tell_of_letter(ctx, work, err);
 }
 
 const struct hd_processor hd_dlq_processor = {.name = "dlq", .queue = HD_QUEUE_DLQ, .begin = begin};

@@ -213,6 +213,200 @@ static void a_fault_at_any_point_leaves_nothing_half_done(void **state) {
     }
 }
 
+/* ---- messages that their queue has given up ---- */
+
+/* As the queue gives it to this handler. */
+static struct hd_host_job abandoned(struct hd_host *host, const struct hd_processor *of) {
+    struct hd_host_job job;
+    assert_true(hd_host_take(host, of, &job));
+    job.processor = &hd_dlq_processor;
+    job.message.abandoned = true;
+    job.message.receive_count = 4;
+    return job;
+}
+
+static int handle_abandoned(struct hd_host *host, const struct hd_processor *of) {
+    struct hd_host_job job = abandoned(host, of);
+    int r = hd_host_begin(host, &job);
+    hd_host_end(&job);
+    return r;
+}
+
+static void notify_mona(struct hd_host *host, enum hd_status status) {
+    struct hd_notification n = {
+        .notification_id = "n-1",
+        .event_id = "e-1",
+        .event = "TicketCreated",
+        .ticket_id = "t-1",
+        .target = "mona",
+        .channel = HD_EMAIL,
+        .status = status,
+        .attempts = status == HD_SENDING ? 1 : 0,
+        .owner_token = status == HD_SENDING ? "gone/1" : NULL,
+        .accepted_at_ms = host->ctx.now_ms,
+        .created_at_ms = host->ctx.now_ms,
+        .updated_at_ms = host->ctx.now_ms,
+    };
+    struct hd_changeset set = hd_changeset(host->arena);
+    hd_put_notification(&set, &n);
+    hd_enqueue(&set, HD_QUEUE_EMAIL, HD_LANE_NORMAL, "{\"notificationId\":\"n-1\"}", host->ctx.now_ms, 0);
+    hd_host_commit(host, &set);
+}
+
+static const struct hd_dead_letter *only_letter(struct hd_host *host) {
+    size_t count;
+    const struct hd_dead_letter *letters = hd_host_dead_letters(host, &count);
+    assert_int_equal(count, 1);
+    return letters;
+}
+
+static void what_its_queue_gave_up_is_a_dead_letter_with_its_notification(void **state) {
+    struct hd_host *host = *state;
+    notify_mona(host, HD_PENDING);
+    assert_int_equal(handle_abandoned(host, &hd_email_processor), 0);
+    const struct hd_dead_letter *letter = only_letter(host);
+    assert_string_equal(letter->queue, "email");
+    assert_string_equal(letter->reason, "receives_exhausted");
+    assert_int_equal(letter->attempts, 4);
+    assert_string_equal(letter->notification_id, "n-1");
+    assert_string_equal(letter->event_id, "e-1");
+    assert_string_equal(letter->ticket_id, "t-1");
+    assert_string_equal(letter->target, "mona");
+    assert_string_equal(letter->channel, "email");
+    assert_string_equal(letter->body, "{\"notificationId\":\"n-1\"}");
+    const struct hd_notification *n = hd_host_notification(host, "mona", HD_EMAIL);
+    assert_int_equal(n->status, HD_DEAD);
+    assert_string_equal(n->reason, "receives_exhausted");
+    assert_int_equal(hd_host_waiting(host, HD_QUEUE_EMAIL), 0);
+    work(host);
+    assert_int_equal(inbox_count(host, "root"), 1);
+}
+
+static void a_message_of_the_router_is_a_letter_of_its_event(void **state) {
+    struct hd_host *host = *state;
+    hd_host_event(host, "e-9", HD_EVENT_TICKET_CREATED, "t-9", "mona", "{}");
+    assert_int_equal(handle_abandoned(host, &hd_router_processor), 0);
+    const struct hd_dead_letter *letter = only_letter(host);
+    assert_string_equal(letter->queue, "router");
+    assert_string_equal(letter->event_id, "e-9");
+    assert_string_equal(letter->ticket_id, "t-9");
+    assert_null(letter->notification_id);
+    assert_string_equal(letter->body, "{\"eventId\":\"e-9\"}");
+}
+
+static void foreign_messages_that_were_given_up_are_letters_as_they_were(void **state) {
+    static const char *const bodies[] = {
+        "nonsense", "[]", "{}", "{\"notificationId\":\"unknown\"}", "{\"notificationId\":7}", "{\"notificationId\":\"a b\"}"};
+    struct hd_host *host = *state;
+    for (size_t i = 0; i < HD_ARRAY_LEN(bodies); i++) {
+        hd_host_enqueue(host, HD_QUEUE_EMAIL, bodies[i]);
+        assert_int_equal(handle_abandoned(host, &hd_email_processor), 0);
+        size_t count;
+        const struct hd_dead_letter *letters = hd_host_dead_letters(host, &count);
+        assert_int_equal(count, i + 1);
+        bool found = false;
+        for (size_t l = 0; l < count; l++)
+            found = found || (strcmp(letters[l].body, bodies[i]) == 0 && !letters[l].notification_id);
+        assert_true(found);
+    }
+}
+
+static void a_body_longer_than_our_queues_take_is_cut_at_a_character(void **state) {
+    struct hd_host *host = *state;
+    hd_host_enqueue(host, HD_QUEUE_EMAIL, "x");
+    struct hd_host_job job = abandoned(host, &hd_email_processor);
+    char *body = hd_arena_alloc(host->arena, HD_MESSAGE_MAX_BYTES + 100);
+    assert_non_null(body);
+    body[0] = 'x';
+    for (size_t i = 0; i < HD_MESSAGE_MAX_BYTES / 2 + 10; i++)
+        memcpy(body + 1 + 2 * i, "é", 3);
+    job.message.body = body;
+    assert_int_equal(hd_host_begin(host, &job), 0);
+    hd_host_end(&job);
+    assert_int_equal(strlen(only_letter(host)->body), HD_MESSAGE_MAX_BYTES - 1);
+}
+
+static void what_was_done_before_its_queue_gave_it_up_is_no_letter(void **state) {
+    struct hd_host *host = *state;
+    size_t count;
+    notify_mona(host, HD_SENT);
+    assert_int_equal(handle_abandoned(host, &hd_email_processor), 0);
+    hd_host_event(host, "e-9", HD_EVENT_TICKET_CREATED, "t-9", "mona", "{}");
+    struct hd_changeset set = hd_changeset(host->arena);
+    hd_mark_processed(&set, "router", "e-9", host->ctx.now_ms);
+    hd_host_commit(host, &set);
+    assert_int_equal(handle_abandoned(host, &hd_router_processor), 0);
+    (void)hd_host_dead_letters(host, &count);
+    assert_int_equal(count, 0);
+    assert_int_equal(hd_host_waiting(host, HD_QUEUE_EMAIL), 0);
+    assert_int_equal(hd_host_waiting(host, HD_QUEUE_ROUTER), 0);
+    assert_string_equal(hd_host_told(host, NULL), "mona/email:sent()");
+}
+
+/* No transition leads from there to dead: a redrive of the letter sends the message as it was. */
+static void a_notification_that_waits_for_something_else_is_left_alone(void **state) {
+    struct hd_host *host = *state;
+    notify_mona(host, HD_DEFERRED);
+    assert_int_equal(handle_abandoned(host, &hd_email_processor), 0);
+    assert_null(only_letter(host)->notification_id);
+    assert_string_equal(hd_host_told(host, NULL), "mona/email:deferred()");
+}
+
+static void what_another_worker_may_still_be_sending_is_not_called_dead(void **state) {
+    struct hd_host *host = *state;
+    size_t count;
+    notify_mona(host, HD_SENDING);
+    const char *before = hd_host_dump(host);
+    struct hd_host_job job = abandoned(host, &hd_email_processor);
+    assert_int_equal(hd_host_begin(host, &job), HD_ERR_UNAVAILABLE);
+    assert_string_equal(hd_host_dump(host), before);
+    host->ctx.now_ms += HD_HOST_SEND_TIMEOUT_MS + 5000;
+    assert_int_equal(hd_host_begin(host, &job), 0);
+    hd_host_end(&job);
+    assert_string_equal(hd_host_told(host, "e-1"), "mona/email:dead(receives_exhausted)");
+    const struct hd_attempt *attempts = hd_host_attempts(host, "n-1", &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(attempts[0].number, 1);
+    assert_int_equal(attempts[0].outcome, HD_OUTCOME_INTERRUPTED); /* it may have been sent */
+    assert_string_equal(only_letter(host)->notification_id, "n-1");
+}
+
+static void a_notice_that_was_given_up_is_a_letter_of_which_nobody_is_told(void **state) {
+    struct hd_host *host = *state;
+    hd_host_enqueue(host, HD_QUEUE_DLQ, "{\"deadLetterId\":\"d-1\"}");
+    assert_int_equal(handle_abandoned(host, &hd_dlq_processor), 0);
+    assert_string_equal(only_letter(host)->queue, "dlq");
+    assert_int_equal(hd_host_waiting(host, HD_QUEUE_DLQ), 0);
+    work(host);
+    assert_int_equal(inbox_count(host, "root"), 0);
+}
+
+static struct hd_message delivered_before;
+
+/* The same message was handled by another, whose acknowledgement got lost. */
+static void its_letter_is_made_by_another(struct hd_host *host) {
+    struct hd_error err = {0};
+    struct hd_work other = {.message = &delivered_before, .arena = host->arena, .changes = hd_changeset(host->arena), .decisions = 1};
+    assert_int_equal(hd_dlq_processor.begin(&host->ctx, &other, &err), 0);
+    assert_int_equal(other.changes.changes[other.changes.count - 1].kind, HD_CHANGE_ACKNOWLEDGE);
+    other.changes.count--;
+    hd_host_commit(host, &other.changes);
+}
+
+static void a_second_delivery_makes_no_second_letter(void **state) {
+    struct hd_host *host = *state;
+    hd_host_enqueue(host, HD_QUEUE_EMAIL, "nonsense");
+    struct hd_host_job job = abandoned(host, &hd_email_processor);
+    delivered_before = job.message;
+    host->before_commit = its_letter_is_made_by_another;
+    host->ctx.now_ms += 1000;
+    assert_int_equal(hd_host_begin(host, &job), 0);
+    hd_host_end(&job);
+    (void)only_letter(host);
+    assert_int_equal(hd_host_waiting(host, HD_QUEUE_EMAIL), 0);
+    assert_int_equal(hd_host_waiting(host, HD_QUEUE_DLQ), 1); /* told of once */
+}
+
 #define DLQ_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -229,6 +423,15 @@ int main(void) {
         DLQ_TEST(two_handlers_at_once_make_one_notice),
         DLQ_TEST(a_second_message_for_one_letter_is_done_with),
         cmocka_unit_test(a_fault_at_any_point_leaves_nothing_half_done),
+        DLQ_TEST(what_its_queue_gave_up_is_a_dead_letter_with_its_notification),
+        DLQ_TEST(a_message_of_the_router_is_a_letter_of_its_event),
+        DLQ_TEST(foreign_messages_that_were_given_up_are_letters_as_they_were),
+        DLQ_TEST(a_body_longer_than_our_queues_take_is_cut_at_a_character),
+        DLQ_TEST(what_was_done_before_its_queue_gave_it_up_is_no_letter),
+        DLQ_TEST(a_notification_that_waits_for_something_else_is_left_alone),
+        DLQ_TEST(what_another_worker_may_still_be_sending_is_not_called_dead),
+        DLQ_TEST(a_notice_that_was_given_up_is_a_letter_of_which_nobody_is_told),
+        DLQ_TEST(a_second_delivery_makes_no_second_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,10 +45,10 @@ static const char *const reason_of_audience[] = {
 
 /* ---- the event ---- */
 
-static int bury(struct routing *r, const char *reason, const char *detail) {
-    hd_task_bury(r->ctx, r->work,
-                 &(struct burial){.reason = reason, .detail = detail, .event = r->event, .attempts = r->work->message->receive_count});
-    return 0;
+static int bury(struct routing *r, const char *reason, const char *detail, struct hd_error *err) {
+    return hd_task_bury(
+        r->ctx, r->work,
+        &(struct burial){.reason = reason, .detail = detail, .event = r->event, .attempts = r->work->message->receive_count}, err);
 }
 
 /* An envelope that came by the queue itself, from a publisher outside: judged as at the door, and appended to the log with its routing. */
@@ -75,15 +75,15 @@ static int find_event(struct routing *r, struct hd_error *err) {
     int rc = hd_task_read(r->work, &task, err);
     if (!rc && task.event_id && !json_object_get(task.body, "event")) {
         rc = hd_recent_event(r->ctx->recent, r->ctx->store, r->ctx->now_ms, r->work->arena, task.event_id, &r->event, err);
-        return rc || r->event ? rc : bury(r, "event_not_found", "the event is not in the log");
+        return rc || r->event ? rc : bury(r, "event_not_found", "the event is not in the log", err);
     }
     if (!rc)
         rc = take_envelope(r, task.body, err);
     if (rc == HD_ERR_MALFORMED)
-        return bury(r, "unreadable_message", err->detail);
+        return bury(r, "unreadable_message", err->detail, err);
     if (rc == HD_ERR_INVALID || rc == HD_ERR_LIMIT) {
         char *detail = hd_arena_printf(r->work->arena, "%s%s%s", err->pointer, err->pointer[0] ? ": " : "", err->detail);
-        return bury(r, "invalid_event", detail);
+        return bury(r, "invalid_event", detail, err);
     }
     return rc;
 }
@@ -291,7 +291,7 @@ static int route(struct routing *r, struct hd_error *err) {
     if (!rc)
         rc = decide_channels(r, err);
     if (rc == HD_ERR_LIMIT)
-        return bury(r, "fan_out_limit", err->detail);
+        return bury(r, "fan_out_limit", err->detail, err);
     if (rc)
         return rc;
     hd_audit_routed(r->work, r->event, &r->decisions, r->ctx->now_ms);

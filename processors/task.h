@@ -24,5 +24,6 @@ struct burial {
     bool message_lost; /* somebody else has the message now: leave it to them */
 };
 
-/* The message becomes a dead letter, which the dlq processor is told of, and is acknowledged. */
-void hd_task_bury(const struct hd_context *ctx, struct hd_work *work, const struct burial *burial);
+/* The message becomes a dead letter, which the dlq processor is told of (unless it is the dlq queue's own: that would go on for ever), and is acknowledged. Where messages have ids, a message
+ * makes one letter, however often it is delivered: a decision that is made again finds it there. A body that no queue of ours takes is cut. */
+int hd_task_bury(const struct hd_context *ctx, struct hd_work *work, const struct burial *burial, struct hd_error *err) HD_MUST_CHECK;

@@ -19,6 +19,7 @@ struct mark {
 };
 
 struct message {
+    int64_t number; /* its id */
     unsigned queue;
     unsigned lane;
     const char *body;
@@ -36,8 +37,8 @@ static const struct hd_member mark_members[] = {
 static const struct hd_record mark_record = {"mark", sizeof(struct mark), mark_members, HD_ARRAY_LEN(mark_members)};
 
 static const struct hd_member message_members[] = {
-    HD_MEMBER(message, queue),         HD_MEMBER(message, lane),          HD_MEMBER(message, body),    HD_MEMBER(message, enqueued_at_ms),
-    HD_MEMBER(message, visible_at_ms), HD_MEMBER(message, receive_count), HD_MEMBER(message, receipt),
+    HD_MEMBER(message, number),         HD_MEMBER(message, queue),         HD_MEMBER(message, lane),          HD_MEMBER(message, body),
+    HD_MEMBER(message, enqueued_at_ms), HD_MEMBER(message, visible_at_ms), HD_MEMBER(message, receive_count), HD_MEMBER(message, receipt),
 };
 static const struct hd_record message_record = {"message", sizeof(struct message), message_members, HD_ARRAY_LEN(message_members)};
 
@@ -78,6 +79,7 @@ struct hd_memory {
     struct state state;
     int64_t last_number;
     int64_t last_receipt;
+    int64_t last_message;
     int fail_in; /* calls until the one that fails; 0: none */
     enum hd_code fail_code;
     bool lose_answer;
@@ -271,7 +273,8 @@ static bool remove_dead_letter(struct hd_memory *memory, const struct hd_change 
 }
 
 static bool enqueue(struct hd_memory *memory, const struct hd_change *change) {
-    struct message message = {.queue = change->enqueue.queue,
+    struct message message = {.number = ++memory->last_message,
+                              .queue = change->enqueue.queue,
                               .lane = change->enqueue.lane,
                               .body = change->enqueue.body,
                               .enqueued_at_ms = change->enqueue.now_ms,
@@ -674,8 +677,9 @@ static bool message_copy(struct hd_arena *arena, const struct message *from, int
                               .receipt = hd_arena_printf(arena, "%" PRId64, receipt),
                               .body = hd_arena_strdup(arena, from->body),
                               .receive_count = from->receive_count + 1,
-                              .enqueued_at_ms = from->enqueued_at_ms};
-    return to->receipt && to->body;
+                              .enqueued_at_ms = from->enqueued_at_ms,
+                              .message_id = hd_arena_printf(arena, "m-%" PRId64, from->number)};
+    return to->receipt && to->body && to->message_id;
 }
 
 /* Copies first and claims afterwards, so that a full arena takes nothing. */
