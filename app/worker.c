@@ -7,45 +7,35 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "host/job.h"
 #include "processors/processors.h"
-#include "processors/task.h"
 
 enum {
-    JOBS_MAX = 1024,                         /* messages in flight, all processors together */
-    RECEIVE_AT_ONCE = 64,                    /* of one queue, before the next one has its turn */
-    JOB_MEMORY_MAX_BYTES = 16 * 1024 * 1024, /* more than a request may use: what came in can be worked on */
-    RETRY_AFTER_ERROR_MS = 1000,             /* when the store or the memory fails */
+    JOBS_MAX = 1024,             /* messages in flight, all processors together */
+    RECEIVE_AT_ONCE = 64,        /* of one queue, before the next one has its turn */
+    RETRY_AFTER_ERROR_MS = 1000, /* when the store or the memory fails */
     TELL_EVERY_MS = 1000,
     VISIBILITY_MARGIN_MS = 60 * 1000,
     IDLE_MS = 250, /* look for messages of other processes this often */
     PROCESSORS_MAX = 16,
 };
 
-enum job_state { JOB_BEGIN, JOB_TRANSFER, JOB_CONCLUDE };
-
 /* One message in flight. */
 struct job {
     struct commit commit; /* first: the mailbox gives it back */
     struct worker *worker;
-    const struct hd_processor *processor;
-    enum job_state state;
-    struct hd_message message;
-    struct hd_work work;
-    struct hd_transfer_result result;
+    struct hd_job job;
     bool kept;      /* its outcome could not be recorded yet */
     int64_t due_ms; /* of a conclude that must be tried again */
-    struct hd_arena_mark
-        decision; /* what a decision takes of the arena is given back before the next one: there may be very many while the store cannot be written */
     struct job *next;
     struct job *made_before; /* all there are, wherever they may be */
 };
 
 struct worker {
     struct worker_options options;
-    struct hd_context context;
+    struct hd_jobs jobs;
     struct hd_dispatcher *dispatcher;
     struct hd_arena *received; /* of one receive */
-    struct hd_recent *recent;
     struct mailbox mailbox;
     pthread_t thread;
     atomic_bool stopping;
@@ -75,7 +65,7 @@ static size_t index_of(const struct hd_processor *processor) {
 }
 
 static void job_free(struct job *job) {
-    hd_arena_free(job->work.arena);
+    hd_job_clear(&job->job);
     free(job);
 }
 
@@ -88,8 +78,7 @@ static struct job *job_take(struct worker *w) {
     job = calloc(1, sizeof *job);
     if (!job)
         return NULL;
-    job->work.arena = hd_arena_new(JOB_MEMORY_MAX_BYTES);
-    if (!job->work.arena) {
+    if (hd_job_init(&job->job, NULL)) {
         job_free(job);
         return NULL;
     }
@@ -101,11 +90,11 @@ static struct job *job_take(struct worker *w) {
 
 static void job_give_back(struct job *job) {
     struct worker *w = job->worker;
-    w->in_flight[index_of(job->processor)]--;
+    w->in_flight[index_of(job->job.processor)]--;
     w->jobs_in_flight--;
     w->outcomes_kept -= job->kept;
     job->kept = false;
-    hd_arena_reset(job->work.arena);
+    hd_job_end(&job->job);
     job->next = w->free_jobs;
     w->free_jobs = job;
 }
@@ -122,23 +111,21 @@ static bool may_tell(struct worker *w) {
 /* Leaves the message to come again: nothing was decided. */
 static void job_leave(struct job *job, int64_t after_ms) {
     struct worker *w = job->worker;
-    (void)w->options.queue->ops->extend(w->options.queue, &job->message, now_ms(w), after_ms, NULL);
+    (void)w->options.queue->ops->extend(w->options.queue, &job->job.message, now_ms(w), after_ms, NULL);
     job_give_back(job);
 }
 
 static void job_failed(struct job *job, const struct hd_error *err) {
     hd_counter_add(job->worker->errors, 1);
     if (may_tell(job->worker))
-        hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", job->processor->name),
+        hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", job->job.processor->name),
                HD_LOG_STR("error", hd_code_type(err->code)), HD_LOG_STR("detail", err->detail),
-               HD_LOG_INT("receives", job->message.receive_count));
+               HD_LOG_INT("receives", job->job.message.receive_count));
     job_leave(job, RETRY_AFTER_ERROR_MS);
 }
 
-static void job_decide(struct job *job);
-
 static int64_t visibility_ms(const struct worker *w) {
-    return 2 * w->context.send_timeout_ms + VISIBILITY_MARGIN_MS;
+    return 2 * w->jobs.context.send_timeout_ms + VISIBILITY_MARGIN_MS;
 }
 
 /* An outcome that cannot be written down now is kept, and written when that is possible: sending again would be a second message. */
@@ -149,141 +136,89 @@ static void job_keep_outcome(struct job *job, const struct hd_error *err) {
     w->outcomes_kept += !job->kept;
     job->kept = true;
     job->due_ms = now_ms(w) + RETRY_AFTER_ERROR_MS;
-    (void)w->options.queue->ops->extend(w->options.queue, &job->message, now_ms(w), visibility_ms(w), NULL);
+    (void)w->options.queue->ops->extend(w->options.queue, &job->job.message, now_ms(w), visibility_ms(w), NULL);
     job->next = w->unrecorded;
     w->unrecorded = job;
 }
 
 static void submit(struct job *job) {
-    job->commit.set = &job->work.changes;
+    job->commit.set = &job->job.work.changes;
     job->commit.reply_to = &job->worker->mailbox;
     hd_committer_submit(job->worker->options.committer, &job->commit);
 }
 
-/* Trying again mends what the store or the moment is to blame for, and nothing else. */
-static bool is_hopeless(const struct job *job, enum hd_code code) {
-    if (code == HD_ERR_NO_MEMORY)
-        return hd_arena_was_full(job->work.arena);
-    return code == HD_ERR_LIMIT || code == HD_ERR_MALFORMED || code == HD_ERR_INVALID || code == HD_ERR_TOO_LARGE;
-}
-
-static void job_bury(struct job *job, const struct hd_error *err) {
-    struct hd_error own = {0};
-    hd_arena_rewind(job->work.arena, job->decision);
-    job->work.changes = hd_changeset(job->work.arena);
-    int r =
-        hd_task_bury(&job->worker->context, &job->work,
-                     &(struct burial){.reason = "processing_failed", .detail = err->detail, .attempts = job->message.receive_count}, &own);
-    if (r || hd_changeset_check(&job->work.changes, &own)) {
-        job_failed(job, &own);
-    } else {
-        submit(job);
-    }
-}
-
-static void job_fail(struct job *job, const struct hd_error *err) {
-    if (job->state == JOB_CONCLUDE) {
-        job_keep_outcome(job, err);
-    } else if (is_hopeless(job, err->code)) {
-        job_bury(job, err);
-    } else {
-        job_failed(job, err);
-    }
-}
-
-/* ---- transfers ---- */
+static void go_on(struct job *job, enum hd_job_next next, const struct hd_error *err);
 
 static void transfer_done(void *arg, const struct hd_transfer_result *result) {
     struct job *job = arg;
-    job->result = *result;
-    job->result.body = result->body ? hd_arena_strndup(job->work.arena, result->body, result->body_bytes) : NULL;
-    job->result.body_bytes = job->result.body ? result->body_bytes : 0;
-    job->state = JOB_CONCLUDE;
-    job->work.decisions = 0;
-    job->decision = hd_arena_mark(job->work.arena);
-    job_decide(job);
+    struct hd_error err = {0};
+    go_on(job, hd_job_sent(&job->worker->jobs, &job->job, result, &err), &err);
 }
 
 static void start_transfer(struct job *job) {
     struct worker *w = job->worker;
-    struct hd_error err = {0};
-    job->state = JOB_TRANSFER;
-    if (hd_dispatcher_start(w->dispatcher, &job->work.transfer, transfer_done, job, &err) == 0)
-        return;
-    /* it was not even begun: as good as a connection that was refused */
-    struct hd_transfer_result result = {.failure = HD_TRANSFER_OTHER};
-    memcpy(result.detail, err.detail, sizeof result.detail - 1);
-    transfer_done(job, &result);
+    struct hd_error why = {0}, err = {0};
+    if (hd_dispatcher_start(w->dispatcher, &job->job.work.transfer, transfer_done, job, &why))
+        go_on(job, hd_job_not_sent(&w->jobs, &job->job, &why, &err), &err);
 }
 
-/* ---- decisions ---- */
-
-static int ask_processor(struct job *job, struct hd_error *err) {
-    const struct hd_context *ctx = &job->worker->context;
-    int r = job->state == JOB_CONCLUDE ? job->processor->conclude(ctx, &job->work, &job->result, err)
-                                       : job->processor->begin(ctx, &job->work, err);
-    return r ? r : hd_changeset_check(&job->work.changes, err);
-}
-
-/* Decides, and submits what was decided. */
-static void job_decide(struct job *job) {
-    struct worker *w = job->worker;
-    struct hd_error err = {0};
-    w->context.now_ms = now_ms(w);
-    w->context.recent = job->work.decisions++ == 0 ? w->recent : NULL;
-    hd_arena_rewind(job->work.arena, job->decision);
-    job->work.changes = hd_changeset(job->work.arena);
-    job->work.transfer = (struct hd_transfer){0};
-    if (ask_processor(job, &err)) {
-        job_fail(job, &err);
-    } else if (job->work.changes.count == 0) {
-        job_leave(job, 0); /* somebody else has it */
-    } else {
+static void go_on(struct job *job, enum hd_job_next next, const struct hd_error *err) {
+    switch (next) {
+    case HD_JOB_COMMIT:
         submit(job);
+        break;
+    case HD_JOB_SEND:
+        start_transfer(job);
+        break;
+    case HD_JOB_DONE:
+        job_give_back(job);
+        break;
+    case HD_JOB_LEAVE:
+        job_leave(job, 0);
+        break;
+    case HD_JOB_GIVE_BACK:
+        job_failed(job, err);
+        break;
+    case HD_JOB_KEEP:
+        job_keep_outcome(job, err);
+        break;
     }
+}
+
+static void job_decide(struct job *job) {
+    struct hd_error err = {0};
+    go_on(job, hd_job_decide(&job->worker->jobs, &job->job, &err), &err);
 }
 
 /* Their channels will ask for them in a moment. */
 static void keep_notifications(const struct job *job) {
     const struct worker *w = job->worker;
-    for (size_t i = 0; i < job->work.changes.count; i++) {
-        const struct hd_change *change = &job->work.changes.changes[i];
+    const struct hd_changeset *changes = &job->job.work.changes;
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct hd_change *change = &changes->changes[i];
         if (change->kind == HD_CHANGE_PUT_NOTIFICATION && change->notification->status == HD_PENDING)
-            hd_recent_keep_notification(w->recent, now_ms(w), change->notification);
+            hd_recent_keep_notification(w->jobs.recent, now_ms(w), change->notification);
     }
 }
 
 static void job_committed(struct job *job) {
-    enum hd_code code = job->commit.result.code;
-    if (code == 0)
+    struct hd_error err = {0};
+    if (job->commit.result.code == 0)
         keep_notifications(job);
-    if (code == 0 && job->state == JOB_BEGIN && job->work.transfer.kind != HD_TRANSFER_NONE) {
-        start_transfer(job);
-    } else if (code == 0) {
-        job_give_back(job);
-    } else if (code != HD_ERR_CONFLICT) {
-        job_fail(job, &job->commit.error);
-    } else if (job->work.decisions < HD_DECISIONS_MAX) {
-        job_decide(job);
-    } else {
-        struct hd_error err = {0};
-        hd_error_set(&err, HD_ERR_CONFLICT, "decided %d times, and each time something had changed meanwhile (change %zu)",
-                     job->work.decisions, job->commit.result.change);
-        job_fail(job, &err);
-    }
+    go_on(job, hd_job_committed(&job->worker->jobs, &job->job, &job->commit.result, &job->commit.error, &err), &err);
 }
 
 static void take_answers(struct worker *w) {
     struct mail *mail = mailbox_take(&w->mailbox);
     if (!mail)
         return;
-    (void)w->context.store->ops->begin_reads(w->context.store, NULL);
+    (void)w->jobs.context.store->ops->begin_reads(w->jobs.context.store, NULL);
     while (mail) {
         struct mail *next = mail->next;
         job_committed((struct job *)mail);
         mail = next;
     }
-    w->context.store->ops->end_reads(w->context.store);
+    w->jobs.context.store->ops->end_reads(w->jobs.context.store);
 }
 
 static void record_outcomes(struct worker *w) {
@@ -296,7 +231,6 @@ static void record_outcomes(struct worker *w) {
             job->next = w->unrecorded;
             w->unrecorded = job;
         } else {
-            job->work.decisions = 0;
             job_decide(job);
         }
     }
@@ -304,21 +238,12 @@ static void record_outcomes(struct worker *w) {
 
 /* ---- messages ---- */
 
-/* The message must live as long as its job: longer than the memory that it was received in. */
-static bool copy_message(struct job *job, const struct hd_message *message) {
-    job->message = *message;
-    job->message.receipt = hd_arena_strdup(job->work.arena, message->receipt);
-    job->message.body = hd_arena_strdup(job->work.arena, message->body);
-    job->message.message_id = hd_arena_strdup(job->work.arena, message->message_id);
-    return job->message.receipt && job->message.body && (job->message.message_id || !message->message_id);
-}
-
 /* A message that has come again because its claim ran out, while what came of it waits to be recorded: it was sent, and must not be begun anew. */
 static bool has_kept_outcome(const struct worker *w, const struct hd_processor *processor, const struct hd_message *message) {
     if (w->outcomes_kept == 0)
         return false;
     for (const struct job *job = w->made; job; job = job->made_before)
-        if (job->kept && job->processor == processor && strcmp(job->message.body, message->body) == 0)
+        if (job->kept && job->job.processor == processor && strcmp(job->job.message.body, message->body) == 0)
             return true;
     return false;
 }
@@ -329,22 +254,14 @@ static void begin_job(struct worker *w, const struct hd_processor *processor, co
         (void)w->options.queue->ops->extend(w->options.queue, message, now_ms(w), RETRY_AFTER_ERROR_MS, NULL);
         return;
     }
-    job->processor = processor;
-    job->state = JOB_BEGIN;
-    job->work.decisions = 0;
+    struct hd_error err = {0};
+    int r = hd_job_take(&job->job, processor, message, &err);
     w->in_flight[index_of(processor)]++;
     w->jobs_in_flight++;
-    job->work.message = &job->message;
-    job->work.state = NULL;
-    bool copied = copy_message(job, message);
-    job->decision = hd_arena_mark(job->work.arena);
-    if (copied) {
-        job_decide(job);
-    } else {
-        struct hd_error err = {0};
-        hd_error_set(&err, HD_ERR_NO_MEMORY, "no memory for a message");
-        job->message = *message;
+    if (r) {
         job_failed(job, &err);
+    } else {
+        job_decide(job);
     }
 }
 
@@ -374,10 +291,10 @@ static size_t take_messages_of(struct worker *w, size_t index) {
     }
     if (count == 0)
         return 0;
-    (void)w->context.store->ops->begin_reads(w->context.store, NULL); /* when it fails, the reads themselves tell it */
+    (void)w->jobs.context.store->ops->begin_reads(w->jobs.context.store, NULL); /* when it fails, the reads themselves tell it */
     for (size_t i = 0; i < count; i++)
         begin_job(w, hd_processors[index], &messages[i]);
-    w->context.store->ops->end_reads(w->context.store);
+    w->jobs.context.store->ops->end_reads(w->jobs.context.store);
     return count;
 }
 
@@ -424,12 +341,11 @@ int hd_worker_new(const struct worker_options *options, struct worker **ret_work
     if (!w)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the worker");
     w->options = *options;
-    w->context = options->context;
+    w->jobs = (struct hd_jobs){.context = options->context, .clock = options->clock, .recent = hd_recent_new()};
     mailbox_init(&w->mailbox);
     w->errors = hd_counter("helpdesk_processing_errors_total", "Messages that were left to come again after an error of ours", NULL);
     for (size_t i = 0; i < PROCESSORS_MAX; i++)
         w->next_due_ms[i] = INT64_MAX;
-    w->recent = hd_recent_new();
     w->received = hd_arena_new((size_t)HD_RECEIVE_MAX * HD_MESSAGE_MAX_BYTES);
     struct hd_dispatcher_options dispatcher = {.transfers_max = options->transfers_max,
                                                .connections_per_host_max = options->connections_per_host};
@@ -471,7 +387,7 @@ void hd_worker_free(struct worker *w) {
         job = before;
     }
     hd_arena_free(w->received);
-    hd_recent_free(w->recent);
+    hd_recent_free(w->jobs.recent);
     pthread_mutex_destroy(&w->mailbox.lock);
     free(w);
 }
