@@ -47,6 +47,26 @@ static size_t take_batch(struct committer *c) {
     return count;
 }
 
+/* One set's failure is its own: what the call says in words is about the first that failed. */
+static struct hd_error error_of(const struct hd_error *err, enum hd_code code) {
+    struct hd_error own = {0};
+    if (code == 0 || code == HD_ERR_CONFLICT)
+        return own;
+    hd_error_set(&own, code, "%s", err->code == code ? err->detail : hd_code_title(code));
+    return own;
+}
+
+static void tell_failures(struct committer *c, size_t count, const struct hd_error *err) {
+    size_t failed = 0;
+    for (size_t i = 0; i < count; i++)
+        failed += c->results[i].code != 0 && c->results[i].code != HD_ERR_CONFLICT;
+    if (failed == 0)
+        return;
+    hd_counter_add(c->failures, 1);
+    hd_log(HD_LOG_ERROR, "changesets failed", NULL, HD_LOG_INT("count", (int64_t)failed), HD_LOG_STR("error", hd_code_type(err->code)),
+           HD_LOG_STR("detail", err->detail));
+}
+
 static void commit_batch(struct committer *c, size_t count) {
     struct hd_error err = {0};
     int64_t began_us = monotonic_us();
@@ -54,8 +74,7 @@ static void commit_batch(struct committer *c, size_t count) {
         c->sets[i] = c->batch[i]->set;
     int r = c->store->ops->commit(c->store, c->sets, count, c->results, &err);
     pthread_mutex_lock(&c->lock);
-    c->last_error = err;
-    c->last_error.code = (enum hd_code)r;
+    c->last_error = r ? err : (struct hd_error){0};
     c->last_us = monotonic_us();
     pthread_mutex_unlock(&c->lock);
     hd_counter_add(c->commits, 1);
@@ -64,11 +83,13 @@ static void commit_batch(struct committer *c, size_t count) {
     if (r) {
         hd_counter_add(c->failures, 1);
         hd_log_error(HD_LOG_ERROR, "commit failed", NULL, &err);
+    } else {
+        tell_failures(c, count, &err);
     }
     for (size_t i = 0; i < count; i++) {
         struct commit *commit = c->batch[i];
-        commit->error = err;
-        commit->result = r ? (struct hd_commit_result){.code = err.code} : c->results[i];
+        commit->result = r ? (struct hd_commit_result){.code = (enum hd_code)r} : c->results[i];
+        commit->error = r ? err : error_of(&err, commit->result.code);
         if (commit->result.code == 0)
             c->listener.happened(c->listener.self, commit->set);
         mailbox_put(commit->reply_to, &commit->mail);

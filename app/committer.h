@@ -15,7 +15,7 @@ struct commit {
     const struct hd_changeset *set;
     struct mailbox *reply_to;
     /* filled when it comes back: */
-    struct hd_commit_result result; /* code: 0, HD_ERR_CONFLICT, or that of error */
+    struct hd_commit_result result; /* code: 0, HD_ERR_CONFLICT, or that of error, which is this set's own */
     struct hd_error error;
 };
 

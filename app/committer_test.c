@@ -47,7 +47,12 @@ static int held_commit(struct hd_store *store, const struct hd_changeset *const 
     pthread_cond_broadcast(&held->changed);
     while (held->closed)
         pthread_cond_wait(&held->changed, &held->lock);
+    bool told = false;
     for (size_t i = 0; i < count; i++) {
+        if (!told && sets[i]->failure && sets[i]->failure != HD_ERR_CONFLICT) {
+            hd_error_set(err, sets[i]->failure, "the first that failed");
+            told = true;
+        }
         held->sets[held->set_count++] = sets[i];
         if (!held->fails)
             ret_results[i] = (struct hd_commit_result){.code = sets[i]->failure, .change = sets[i]->failure ? i : 0};
@@ -187,6 +192,27 @@ static void a_conflict_is_told_to_the_one_whose_it_is(void **state) {
     assert_int_equal(f->happened, 3);
 }
 
+static void a_set_that_fails_alone_fails_with_its_own_code(void **state) {
+    struct fixture *f = *state;
+    hold(f, true);
+    submit(f, HD_OK);
+    wait_for_batches(f, 1);
+    const struct commit *good = submit(f, HD_OK), *large = submit(f, HD_ERR_TOO_LARGE), *late = submit(f, HD_ERR_UNAVAILABLE),
+                        *stale = submit(f, HD_ERR_CONFLICT);
+    hold(f, false);
+    stop(f);
+    assert_int_equal(good->result.code, 0);
+    assert_int_equal(good->error.code, 0);
+    assert_int_equal(large->result.code, HD_ERR_TOO_LARGE);
+    assert_int_equal(large->error.code, HD_ERR_TOO_LARGE);
+    assert_string_equal(large->error.detail, "the first that failed");
+    assert_int_equal(late->result.code, HD_ERR_UNAVAILABLE);
+    assert_int_equal(late->error.code, HD_ERR_UNAVAILABLE);
+    assert_string_not_equal(late->error.detail, "the first that failed");
+    assert_int_equal(stale->result.code, HD_ERR_CONFLICT);
+    assert_int_equal(f->happened, 2);
+}
+
 static void a_failure_reaches_everybody_who_had_submitted(void **state) {
     struct fixture *f = *state;
     f->held.fails = HD_ERR_NO_SPACE;
@@ -274,10 +300,15 @@ static void a_committer_without_work_stops(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        COMMITTER_TEST(what_is_submitted_while_it_commits_is_one_batch), COMMITTER_TEST(they_are_committed_and_come_back_in_their_order),
-        COMMITTER_TEST(a_flood_is_several_batches_and_nothing_is_left),  COMMITTER_TEST(a_conflict_is_told_to_the_one_whose_it_is),
-        COMMITTER_TEST(a_failure_reaches_everybody_who_had_submitted),   COMMITTER_TEST(after_a_failure_it_goes_on),
-        COMMITTER_TEST(stopping_drains_and_refuses_what_comes_later),    COMMITTER_TEST(a_committer_without_work_stops),
+        COMMITTER_TEST(what_is_submitted_while_it_commits_is_one_batch),
+        COMMITTER_TEST(they_are_committed_and_come_back_in_their_order),
+        COMMITTER_TEST(a_flood_is_several_batches_and_nothing_is_left),
+        COMMITTER_TEST(a_conflict_is_told_to_the_one_whose_it_is),
+        COMMITTER_TEST(a_set_that_fails_alone_fails_with_its_own_code),
+        COMMITTER_TEST(a_failure_reaches_everybody_who_had_submitted),
+        COMMITTER_TEST(after_a_failure_it_goes_on),
+        COMMITTER_TEST(stopping_drains_and_refuses_what_comes_later),
+        COMMITTER_TEST(a_committer_without_work_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
