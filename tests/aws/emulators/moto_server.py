@@ -1,0 +1,234 @@
+"""moto's server, made fit for tests with several processes and with a clock of their own. Nothing of moto is copied here: it is wrapped.
+
+What is different from `moto_server`:
+  - one request at a time: moto's backends are not safe against each other's threads, and DynamoDB's transactions are serializable. A long poll waits outside of the lock;
+  - a transaction that fails takes back what it wrote, and nothing else (moto puts a whole copy of the table back, with whatever others had written meanwhile);
+  - ClientRequestToken counts, as the API says: the same transaction again gives the same answer and writes nothing; another one with the same token is refused;
+  - PUT /_emulator/clock {"nowMs": 1790000000000} sets the time of all services, DELETE gives them the machine's again;
+  - POST /_emulator/reset is moto's own reset, here for completeness: {} empties everything.
+
+It prints "listening PORT" when it answers (it chooses the port itself), and ends when its standard input does, if told so by --with-stdin."""
+import argparse
+import copy
+import io
+import json
+import logging
+import sys
+import threading
+import time
+
+import moto.core.utils as moto_time
+import moto.dynamodb.models as dynamodb
+import moto.sns.models  # noqa: F401, it must be there when the time functions are replaced
+import moto.sqs.models  # noqa: F401
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+TOKEN_KEPT_S = 600
+POLL_S = 0.05
+
+
+class Clock:
+    """Seconds since 1970. While it is set it stands still within a request and is a microsecond later in the next one, so that "later than" holds from one to the next."""
+
+    def __init__(self):
+        self.set_us = None
+        self.ticks = 0
+        self.file = None  # libfaketime's, of the other emulator
+
+    def now(self):
+        return time.time() if self.set_us is None else (self.set_us + self.ticks) / 1e6
+
+    def tick(self):
+        self.ticks += 1
+
+    def set(self, now_ms):
+        self.set_us = None if now_ms is None else now_ms * 1000
+        if self.file:
+            with open(self.file, "w", encoding="utf-8") as file:
+                file.write("+0\n" if now_ms is None else time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(now_ms / 1000)))
+
+
+clock = Clock()
+
+
+def replace_time_functions():
+    """In moto's core and wherever it has been imported from there already."""
+    originals = {name: getattr(moto_time, name) for name in ("unix_time", "unix_time_millis", "utcnow")}
+    replacements = {
+        "unix_time": lambda dt=None: originals["unix_time"](dt) if dt else clock.now(),
+        "unix_time_millis": lambda dt=None: originals["unix_time_millis"](dt) if dt else clock.now() * 1000,
+        "utcnow": lambda: moto_time.datetime.datetime.fromtimestamp(clock.now(), moto_time.datetime.timezone.utc).replace(tzinfo=None),
+    }
+    for name, module in list(sys.modules.items()):
+        if not name.startswith("moto."):
+            continue
+        for function, original in originals.items():
+            if getattr(module, function, None) is original:
+                setattr(module, function, replacements[function])
+
+
+# ---- transactions ----
+
+
+class NoCopies:
+    """Stands for the copy module in moto's transactions: a table is not copied (the undoing below does without, and it took as long as the table is large)."""
+
+    def __getattr__(self, name):
+        return getattr(copy, name)
+
+    @staticmethod
+    def deepcopy(value, *memo):
+        return value if isinstance(value, dynamodb.Table) else copy.deepcopy(value, *memo)
+
+
+def touched(backend, transact_items):
+    """(table, hash key, range key) of each item that the transaction names."""
+    for action in transact_items:
+        operation = next(iter(action.values()))
+        table = backend.tables.get(operation.get("TableName"))
+        key = operation.get("Key") or operation.get("Item") or {}
+        if table is None or table.hash_key_attr not in key:
+            continue
+        hash_key = dynamodb.DynamoType(key[table.hash_key_attr])
+        range_key = dynamodb.DynamoType(key[table.range_key_attr]) if table.range_key_attr in key else None
+        yield table, hash_key, range_key
+
+
+def put_back(table, hash_key, range_key, before):
+    if range_key is None:
+        (table.items.pop(hash_key, None) if before is None else table.items.__setitem__(hash_key, before))
+        return
+    group = table.items[hash_key]
+    (group.pop(range_key, None) if before is None else group.__setitem__(range_key, before))
+    if not group:
+        del table.items[hash_key]
+
+
+def replace_transactions():
+    original = dynamodb.DynamoDBBackend.transact_write_items
+    dynamodb.copy = NoCopies()
+
+    def transact_write_items(self, transact_items):
+        before = []
+        shards = {}
+        for table, hash_key, range_key in touched(self, transact_items):
+            held = table.items.get(hash_key)
+            if range_key is not None and held is not None:
+                held = held.get(range_key)
+            before.append((table, hash_key, range_key, copy.deepcopy(held)))
+            if table.stream_shard:
+                shards[id(table.stream_shard)] = (table.stream_shard, len(table.stream_shard.items))
+        try:
+            return original(self, transact_items)
+        except Exception:
+            for table, hash_key, range_key, item in before:
+                put_back(table, hash_key, range_key, item)
+            for shard, length in shards.values():
+                del shard.items[length:]
+            raise
+
+    dynamodb.DynamoDBBackend.transact_write_items = transact_write_items
+
+
+# ---- the server ----
+
+
+class Server:
+    """A WSGI application around moto's."""
+
+    def __init__(self, application):
+        self.application = application
+        self.changed = threading.Condition()  # its lock is the one that every request holds
+        self.tokens = {}  # token → (body, status, headers, answer, when)
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] == "/_emulator/clock":
+            return self.set_clock(environ, start_response)
+        target = environ.get("HTTP_X_AMZ_TARGET", "")
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if target == "AmazonSQS.ReceiveMessage":
+            return self.receive(environ, body, start_response)
+        with self.changed:
+            if target.endswith(".TransactWriteItems"):
+                status, headers, answer = self.transact(environ, body)
+            else:
+                status, headers, answer = self.call(environ, body)
+            self.changed.notify_all()
+        start_response(status, headers)
+        return [answer]
+
+    def call(self, environ, body):
+        clock.tick()
+        environ = dict(environ)
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        told = []
+
+        def start_response(status, headers, exc_info=None):
+            told[:] = [status, headers]
+
+        chunks = self.application(environ, start_response)
+        answer = b"".join(chunks)
+        if hasattr(chunks, "close"):
+            chunks.close()
+        return told[0], told[1], answer
+
+    def receive(self, environ, body, start_response):
+        """A long poll as short ones, so that it does not hold up the others."""
+        request = json.loads(body)
+        until = time.monotonic() + int(request.get("WaitTimeSeconds") or 0)
+        request["WaitTimeSeconds"] = 0
+        body = json.dumps(request).encode()
+        with self.changed:
+            while True:
+                status, headers, answer = self.call(environ, body)
+                if not status.startswith("200") or b'"Messages"' in answer and json.loads(answer)["Messages"] or time.monotonic() >= until:
+                    break
+                self.changed.wait(POLL_S)  # what becomes visible by time alone tells nobody
+        start_response(status, headers)
+        return [answer]
+
+    def transact(self, environ, body):
+        token = json.loads(body).get("ClientRequestToken")
+        now = clock.now()
+        known = self.tokens.get(token)
+        if token and known and now - known[4] < TOKEN_KEPT_S:
+            if known[0] == body:
+                return known[1:4]
+            answer = json.dumps({"__type": "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException",
+                                 "Message": "the token was used with other parameters"}).encode()
+            return "400 BAD REQUEST", [("Content-Type", "application/x-amz-json-1.0"), ("Content-Length", str(len(answer)))], answer
+        status, headers, answer = self.call(environ, body)
+        if token and status.startswith("200"):
+            self.tokens[token] = (body, status, headers, answer, now)
+        return status, headers, answer
+
+    def set_clock(self, environ, start_response):
+        with self.changed:
+            now_ms = None
+            if environ["REQUEST_METHOD"] != "DELETE":
+                now_ms = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))["nowMs"]
+            clock.set(now_ms)
+            self.changed.notify_all()
+        start_response("204 NO CONTENT", [("Content-Length", "0")])
+        return [b""]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--clock-file", help="libfaketime's file, kept at the same time")
+    arguments = parser.parse_args()
+    clock.file = arguments.clock_file
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    replace_time_functions()
+    replace_transactions()
+    server = make_server("127.0.0.1", arguments.port, Server(DomainDispatcherApplication(create_backend_app)), threaded=True,
+                         request_handler=MotoRequestHandler)
+    print("listening", server.server_port, flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
