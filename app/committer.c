@@ -2,10 +2,10 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "core/clock.h"
 
 enum { BATCH_MAX = 1024 /* changesets in one transaction; larger ones gain little and make everybody wait */ };
 
@@ -24,12 +24,6 @@ struct committer {
     int64_t last_us;
     struct hd_metric *commits, *changesets, *failures, *seconds;
 };
-
-static int64_t monotonic_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* Waits for work; 0 when there is none and never will be. */
 static size_t take_batch(struct committer *c) {
@@ -69,17 +63,17 @@ static void tell_failures(struct committer *c, size_t count, const struct hd_err
 
 static void commit_batch(struct committer *c, size_t count) {
     struct hd_error err = {0};
-    int64_t began_us = monotonic_us();
+    int64_t began_us = hd_monotonic_us();
     for (size_t i = 0; i < count; i++)
         c->sets[i] = c->batch[i]->set;
     int r = c->store->ops->commit(c->store, c->sets, count, c->results, &err);
     pthread_mutex_lock(&c->lock);
     c->last_error = r ? err : (struct hd_error){0};
-    c->last_us = monotonic_us();
+    c->last_us = hd_monotonic_us();
     pthread_mutex_unlock(&c->lock);
     hd_counter_add(c->commits, 1);
     hd_counter_add(c->changesets, count);
-    hd_histogram_observe(c->seconds, monotonic_us() - began_us);
+    hd_histogram_observe(c->seconds, hd_monotonic_us() - began_us);
     if (r) {
         hd_counter_add(c->failures, 1);
         hd_log_error(HD_LOG_ERROR, "commit failed", NULL, &err);
@@ -148,7 +142,7 @@ void hd_committer_submit(struct committer *c, struct commit *commit) {
 
 bool hd_committer_failed_within(struct committer *c, int64_t ms, struct hd_error *err) {
     pthread_mutex_lock(&c->lock);
-    bool failed = c->last_error.code != 0 && monotonic_us() - c->last_us <= ms * 1000;
+    bool failed = c->last_error.code != 0 && hd_monotonic_us() - c->last_us <= ms * 1000;
     if (failed && err)
         *err = c->last_error;
     pthread_mutex_unlock(&c->lock);

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "core/clock.h"
 #include "host/settings.h"
 
 enum {
@@ -70,12 +71,6 @@ struct http_host {
 
 static int64_t now_ms(const struct http_host *host) {
     return host->options.clock->now_ms(host->options.clock);
-}
-
-static int64_t monotonic_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* ---- exchanges ---- */
@@ -181,7 +176,7 @@ static void *begin_exchange(void *arg, const char *uri, struct MHD_Connection *c
     x->response = (struct hd_response){0};
     x->discarded_bytes = 0;
     x->refused = (struct hd_error){0};
-    x->began_us = monotonic_us();
+    x->began_us = hd_monotonic_us();
     listener->host->under_way++;
     const char *query = strchr(uri, '?');
     size_t path_len = query ? (size_t)(query - uri) : strlen(uri);
@@ -333,7 +328,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
     (void)how;
     if (!x)
         return;
-    hd_histogram_observe(x->host->seconds, monotonic_us() - x->began_us);
+    hd_histogram_observe(x->host->seconds, hd_monotonic_us() - x->began_us);
     x->host->under_way--;
     exchange_give_back(x);
     *state = NULL;

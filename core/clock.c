@@ -22,6 +22,16 @@ static int64_t system_now_ms(const struct hd_clock *clock) {
 
 const struct hd_clock hd_system_clock = {.now_ms = system_now_ms};
 
+int64_t hd_monotonic_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t hd_monotonic_ms(void) {
+    return hd_monotonic_us() / 1000;
+}
+
 static void read_system(uint8_t *bytes, size_t count) {
     while (count > 0) {
         ssize_t got = getrandom(bytes, count, 0);

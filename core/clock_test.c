@@ -23,6 +23,17 @@ static void the_clock_tells_unix_time_in_milliseconds(void **state) {
     assert_true(now_ms <= (int64_t)behind.tv_sec * 1000 + behind.tv_nsec / 1000000);
 }
 
+static void the_monotonic_clock_is_the_systems_and_never_goes_back(void **state) {
+    (void)state;
+    struct timespec before, behind;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    int64_t us = hd_monotonic_us(), ms = hd_monotonic_ms();
+    clock_gettime(CLOCK_MONOTONIC, &behind);
+    assert_true(us >= (int64_t)before.tv_sec * 1000000 + before.tv_nsec / 1000);
+    assert_true(ms >= us / 1000);
+    assert_true(ms <= (int64_t)behind.tv_sec * 1000 + behind.tv_nsec / 1000000);
+}
+
 static void fills_of_every_size_write_all_and_no_more(void **state) {
     (void)state;
     static const size_t sizes[] = {0, 1, 10, 24, 4095, 4096, 4097, 20000};
@@ -77,6 +88,7 @@ static void each_thread_draws_its_own(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_clock_tells_unix_time_in_milliseconds),
+        cmocka_unit_test(the_monotonic_clock_is_the_systems_and_never_goes_back),
         cmocka_unit_test(fills_of_every_size_write_all_and_no_more),
         cmocka_unit_test(no_bytes_come_twice_across_refills),
         cmocka_unit_test(each_thread_draws_its_own),

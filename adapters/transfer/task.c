@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/utf8.h"
 
@@ -82,12 +81,6 @@ void hd_peer_drop_unused(struct hd_peer **peers) {
 
 void hd_peer_drop_all(struct hd_peer **peers) {
     drop(peers, true);
-}
-
-int64_t hd_monotonic_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 #define SET(option, value)                            \

@@ -7,6 +7,7 @@
 
 #include "adapters/transfer/dispatcher.h"
 #include "base/buffer.h"
+#include "core/clock.h"
 
 struct hd_task {
     struct hd_task *next, *prev; /* in one list at a time */
@@ -56,8 +57,6 @@ struct hd_peer {
 struct hd_peer *hd_peer_of(struct hd_peer **peers, const struct hd_transfer *transfer) HD_MUST_CHECK;
 void hd_peer_drop_unused(struct hd_peer **peers);
 void hd_peer_drop_all(struct hd_peer **peers);
-
-int64_t hd_monotonic_ms(void);
 
 /* What all transfers have in common: URL, protocols, time limits, TLS, credentials. errors holds CURL_ERROR_SIZE bytes, for as long as easy lives. */
 CURLcode hd_easy_prepare(CURL *easy, const struct hd_transfer *transfer, const char *protocols, int64_t left_ms, char *errors);
