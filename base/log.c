@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 
 static _Atomic(enum hd_log_level) lowest_level = HD_LOG_INFO;
 static atomic_int log_fd = STDERR_FILENO;
+static char request[HD_LOG_REQUEST_MAX_LEN + 1];
 
 /* Room that each line keeps for its end. */
 static const char tail[] = ",\"cut\":true}\n";
@@ -32,6 +34,10 @@ void hd_log_set_level(enum hd_log_level level) {
 
 void hd_log_set_fd(int fd) {
     atomic_store_explicit(&log_fd, fd, memory_order_relaxed);
+}
+
+void hd_log_set_request(const char *request_id) {
+    (void)snprintf(request, sizeof(request), "%s", request_id ? request_id : "");
 }
 
 /* How many bytes of a value fit behind ,"name":"" — SIZE_MAX when not even that fits. */
@@ -122,6 +128,8 @@ void hd_log_write(enum hd_log_level level, const char *what, const struct hd_log
     hd_json_put_time(&line.json, "time", now_ms());
     put_text(&line, "level", level_names[level]);
     put_text(&line, "what", what);
+    if (request[0])
+        put_text(&line, "requestId", request);
     if (about)
         put_about(&line, about);
     for (const struct hd_log_field *field = fields; field->name; field++) {

@@ -33,6 +33,9 @@ static inline struct hd_log_field hd_log_str(const char *name, const char *text)
 
 void hd_log_set_level(enum hd_log_level level); /* default HD_LOG_INFO; lower ones are dropped */
 void hd_log_set_fd(int fd);
+/* Stands as requestId in every line from now on, until another one is set; at most HD_LOG_REQUEST_MAX_LEN bytes of it; NULL: none. For a process that does one thing at a time (a Lambda function). */
+enum { HD_LOG_REQUEST_MAX_LEN = 128 };
+void hd_log_set_request(const char *request_id);
 
 /* hd_log(HD_LOG_INFO, "ready", &about, HD_LOG_STR("address", a), HD_LOG_INT("port", p)); about may be NULL. */
 void hd_log_write(enum hd_log_level level, const char *what, const struct hd_log_about *about, const struct hd_log_field *fields);

@@ -159,12 +159,22 @@ static void a_closed_descriptor_loses_the_line_and_nothing_else(void **state) {
     assert_int_equal(errno, ENOENT);
 }
 
+static void each_line_names_the_request_until_there_is_none(void **state) {
+    hd_log_set_request("8476a536-e9f4-11e8-9739-2dfe598c3fcd");
+    hd_log(HD_LOG_INFO, "with", NULL);
+    assert_string_equal(hd_json_str(read_line(state), "requestId"), "8476a536-e9f4-11e8-9739-2dfe598c3fcd");
+    hd_log_set_request(NULL);
+    hd_log(HD_LOG_INFO, "without", NULL);
+    assert_null(hd_json_str(read_line(state), "requestId"));
+}
+
 #define WITH_PIPE(test) cmocka_unit_test_setup_teardown(test, pipe_setup, pipe_teardown)
 
 int main(void) {
     hd_json_init();
     const struct CMUnitTest tests[] = {
         WITH_PIPE(a_line_has_what_it_is_about_and_its_fields),
+        WITH_PIPE(each_line_names_the_request_until_there_is_none),
         WITH_PIPE(what_is_not_known_is_left_out),
         WITH_PIPE(lower_levels_are_dropped),
         WITH_PIPE(an_error_is_logged_with_type_and_detail),
