@@ -11,10 +11,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/metrics.h"
 #include "core/clock.h"
 #include "host/settings.h"
+#include "host/tell.h"
 
 enum {
     REQUEST_MEMORY_MAX_BYTES = 8 * 1024 * 1024,
@@ -207,17 +207,9 @@ static bool take_body(struct exchange *x, const char *data, size_t size) {
 
 /* ---- answers ---- */
 
-/* The caller is told that something is wrong on our side; what it is, only the log says. */
-static void tell_failure(const struct hd_response *response) {
-    struct hd_log_about about = {.correlation_id = response->correlation_id, .traceparent = response->traceparent};
-    hd_log(HD_LOG_ERROR, "request failed", &about, HD_LOG_STR("operation", response->operation), HD_LOG_INT("status", response->status),
-           HD_LOG_STR("error", hd_code_type(response->error->code)), HD_LOG_STR("detail", response->error->detail));
-}
-
 static enum MHD_Result send_answer(struct exchange *x) {
     const struct hd_response *response = &x->response;
-    if (response->error && response->error->code != HD_ERR_OVERLOADED)
-        tell_failure(response);
+    hd_tell_answered(response);
     /* the answer lives in the exchange, which outlives its sending */
     struct MHD_Response *answer =
         MHD_create_response_from_buffer(response->body_bytes, (void *)(uintptr_t)response->body, MHD_RESPMEM_PERSISTENT);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/metrics.h"
+#include "host/tell.h"
 
 struct observer {
     struct hd_metric *notifications[HD_CHANNEL_COUNT][HD_OUTCOME_COUNT];
@@ -63,22 +63,9 @@ void hd_observer_free(struct observer *observer) {
     free(observer); /* its labels are in the registry: a process makes one observer, and frees it when it ends */
 }
 
-static void tell_event(const struct hd_event *event) {
-    struct hd_log_about about = {.correlation_id = event->correlation_id, .event_id = event->event_id, .traceparent = event->traceparent};
-    hd_log(HD_LOG_DEBUG, "event accepted", &about, HD_LOG_STR("event", hd_event_type_name(event->type)),
-           HD_LOG_STR("ticketId", event->ticket_id));
-}
-
-static void tell_dead_letter(const struct hd_dead_letter *letter) {
-    struct hd_log_about about = {.event_id = letter->event_id};
-    hd_log(HD_LOG_ERROR, "dead letter", &about, HD_LOG_STR("deadLetterId", letter->dead_letter_id), HD_LOG_STR("queue", letter->queue),
-           HD_LOG_STR("reason", letter->reason), HD_LOG_STR("detail", letter->detail));
-}
-
 static void count_change(struct observer *o, const struct hd_change *change, int64_t *waiting) {
     switch (change->kind) {
     case HD_CHANGE_APPEND_EVENT:
-        tell_event(change->event);
         hd_counter_add(o->events[change->event->type], 1);
         break;
     case HD_CHANGE_PUT_NOTIFICATION:
@@ -92,7 +79,6 @@ static void count_change(struct observer *o, const struct hd_change *change, int
         break;
     }
     case HD_CHANGE_PUT_DEAD_LETTER:
-        tell_dead_letter(change->dead_letter);
         hd_counter_add(o->dead_letters, 1);
         break;
     case HD_CHANGE_ENQUEUE:
@@ -106,34 +92,16 @@ static void count_change(struct observer *o, const struct hd_change *change, int
     }
 }
 
-static void tell_attempt(const struct hd_notification *n, const struct hd_attempt *attempt) {
-    enum hd_log_level level = attempt->outcome == HD_OUTCOME_SENT ? HD_LOG_DEBUG : n->status == HD_DEAD ? HD_LOG_ERROR : HD_LOG_WARN;
-    struct hd_log_about about = {.correlation_id = n->correlation_id, .event_id = n->event_id, .traceparent = n->traceparent};
-    hd_log(level, "attempt", &about, HD_LOG_STR("notificationId", n->notification_id), HD_LOG_STR("channel", hd_channel_name(n->channel)),
-           HD_LOG_STR("outcome", hd_outcome_name(attempt->outcome)), HD_LOG_STR("status", hd_status_name(n->status)),
-           HD_LOG_INT("number", attempt->number), HD_LOG_STR("detail", attempt->detail));
-}
-
-/* An attempt does not say its channel: its notification does, which is moved by the same changeset. */
-static void count_attempt(struct observer *o, const struct hd_changeset *set, const struct hd_attempt *attempt) {
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->changes[i].kind != HD_CHANGE_MOVE_NOTIFICATION)
-            continue;
-        const struct hd_notification *n = set->changes[i].move.to;
-        hd_counter_add(o->notifications[n->channel][attempt->outcome], 1);
-        tell_attempt(n, attempt);
-        return;
-    }
-}
-
 void hd_observer_happened(void *self, const struct hd_changeset *set) {
     struct observer *o = self;
     int64_t waiting = 0;
     for (size_t i = 0; i < set->count; i++) {
         count_change(o, &set->changes[i], &waiting);
-        if (set->changes[i].kind == HD_CHANGE_APPEND_ATTEMPT)
-            count_attempt(o, set, set->changes[i].attempt);
+        const struct hd_notification *moved = set->changes[i].kind == HD_CHANGE_APPEND_ATTEMPT ? hd_tell_moved(set) : NULL;
+        if (moved)
+            hd_counter_add(o->notifications[moved->channel][set->changes[i].attempt->outcome], 1);
     }
+    hd_tell_happened(set);
     if (waiting != 0)
         atomic_fetch_add_explicit(&o->waiting, waiting, memory_order_relaxed);
 }
