@@ -39,20 +39,13 @@ static void tell(const char *problem) {
     (void)fprintf(stderr, "helpdesk: %s\n", problem);
 }
 
-static void set_log_level(const char *name) {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (unsigned i = 0; i < HD_ARRAY_LEN(names); i++)
-        if (strcmp(name, names[i]) == 0)
-            hd_log_set_level((enum hd_log_level)i);
-}
-
 static int run_command(const struct command *command, const char *config_file, int argc, char **argv) {
     struct hd_settings *settings = NULL;
     hd_json_init();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (hd_settings_load(config_file, tell, &settings, NULL))
         return 1;
-    set_log_level(settings->log_level);
+    hd_log_set_level(hd_settings_log_level(settings));
     int status = command->run(settings, argc, argv);
     hd_settings_free(settings);
     curl_global_cleanup();

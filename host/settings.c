@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
-
 enum {
     TIMEOUT_MAX_MS = 60 * 60 * 1000,
     LINE_MAX_BYTES = 4096 /* of a configuration file */,
@@ -76,6 +74,7 @@ static const struct setting table[] = {
     {"HELPDESK_RETRY_INAPP", RETRY, AT(retry[HD_INAPP]), "3,1s,5m", "the same for in-app"},
     {"HELPDESK_QUEUE_LIMIT", NUMBER, AT(queue_limit), "1000000", "messages that may wait before new work is refused with 503"},
     {"HELPDESK_HTTP_CONNECTIONS", NUMBER, AT(connections), "1024", "HTTP connections at once"},
+    {"HELPDESK_METRICS_NAMESPACE", TEXT, AT(metrics_namespace), "HelpDesk", "Lambda functions: where their metrics stand in CloudWatch"},
     {"HELPDESK_LOG_LEVEL", LEVEL, AT(log_level), "info", "debug, info, warn or error"},
 };
 
@@ -358,6 +357,14 @@ void hd_settings_free(struct hd_settings *settings) {
             free(*(char **)(void *)((char *)settings + table[i].offset));
     }
     free(settings);
+}
+
+enum hd_log_level hd_settings_log_level(const struct hd_settings *settings) {
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (unsigned i = 0; i < HD_ARRAY_LEN(names); i++)
+        if (strcmp(settings->log_level, names[i]) == 0)
+            return (enum hd_log_level)i;
+    return HD_LOG_INFO; /* none other gets into the settings */
 }
 
 bool hd_settings_on_aws(const struct hd_settings *settings) {

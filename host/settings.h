@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "core/channel.h"
 #include "core/retry.h"
 
@@ -26,6 +27,7 @@ struct hd_settings {
     char *smtp_url;     /* NULL: e-mail is simulated, unless another provider is named */
     char *mail_from;
     char *ca_file;
+    char *metrics_namespace; /* of CloudWatch */
     char *log_level;
     struct hd_retry_policy retry[HD_CHANNEL_COUNT];
     int64_t smtp_timeout_ms;
@@ -39,6 +41,7 @@ int hd_settings_load(const char *config_file, void (*tell)(const char *problem),
                      struct hd_error *err) HD_MUST_CHECK;
 void hd_settings_free(struct hd_settings *settings); /* takes NULL */
 
+enum hd_log_level hd_settings_log_level(const struct hd_settings *settings);
 bool hd_settings_on_aws(const struct hd_settings *settings);
 /* "smtp", "ses" or "simulated": what is set, else smtp where its URL is given. */
 const char *hd_settings_email_provider(const struct hd_settings *settings);
