@@ -22,7 +22,9 @@ struct hd_aws_options {
     const char *table; /* DynamoDB's; docs/dynamodb.md has its keys and indexes. NULL: no store (only providers) */
     const char *
         queues; /* what stands before each queue's name: "helpdesk-" (the URL is asked for), or "https://sqs.eu-west-1.amazonaws.com/123456789012/helpdesk-" (it is not). NULL: no queues */
-    const char *ca_file;                   /* NULL: AWS_CA_BUNDLE, or the system's bundle, wherever this system keeps it */
+    const char *ca_file; /* NULL: AWS_CA_BUNDLE, or the system's bundle, wherever this system keeps it */
+    unsigned
+        served; /* bits 1u << enum hd_queue_name: the queues that this deployment has, because they have a processor; only these are set up, checked, and looked at for abandoned messages. 0: all */
     bool messages_are_acknowledged_for_us; /* Lambda's event source deletes what was done: HD_CHANGE_ACKNOWLEDGE sends nothing */
     const struct hd_clock *clock;
     const struct hd_random *random;
@@ -34,7 +36,8 @@ void hd_aws_free(struct hd_aws *aws); /* takes NULL; all views are closed */
 
 int hd_aws_store(struct hd_aws *aws, struct hd_store **ret_store, struct hd_error *err) HD_MUST_CHECK;
 int hd_aws_queue(struct hd_aws *aws, struct hd_queue **ret_queue, struct hd_error *err) HD_MUST_CHECK;
-/* The longest that the queue view's receive waits for a message (SQS long polling, at most 20 s); 0, which it begins with, asks once. It waits on the normal lane, after a look at the others. */
+/* The longest that the queue view's receive waits for a message (SQS long polling, whole seconds); 0, which it begins with, asks once. It waits on the normal lane, a second at a time, with a look
+ * at the urgent lane between; so an urgent message waits for about a second at most. */
 void hd_aws_queue_wait(struct hd_queue *queue, int64_t wait_ms);
 
 /* ---- the outbox: messages that were committed and not yet handed to SQS (docs/dynamodb.md) ---- */
