@@ -4,11 +4,13 @@
 #   tests/fuzz/fuzz_x.c     → "fuzz.x": the kept corpus (tests/fuzz/corpus/fuzz_x), once through (the fuzz preset makes the fuzzers)
 #   tests/e2e/x.test.mjs    → "e2e.x": node --test against the binary of this build (HELPDESK_BINARY)
 #   tests/checks/x.py       → "checks.x": a script that exits 1 with what is wrong
+# Those with the label aws run beside emulators of AWS, which scripts/with-emulators installs and starts.
 # tests/support/*.c (and tests/*/*.c that are no tests) are a library that all C tests can use.
 
 set(HELPDESK_TESTS AUTO CACHE STRING "C tests: ON (cmocka must be there), AUTO (when it is there) or OFF")
 set(test_timeout_s 300)
 set(e2e_timeout_s 600)
+set(emulated_timeout_s 1500)
 
 set_property(DIRECTORY PROPERTY TEST_INCLUDE_FILES ${CMAKE_SOURCE_DIR}/cmake/test-environment.cmake)
 set(test_environment HELPDESK_BUILD_DIR=${CMAKE_BINARY_DIR} HELPDESK_FLAVOR=${HELPDESK_FLAVOR})
@@ -22,6 +24,7 @@ endfunction()
 # hd_c_tests(<label> <libraries> <glob>…)
 function(hd_c_tests label libraries)
   file(GLOB files RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS ${ARGN})
+  list(REMOVE_ITEM files tests/contract/aws_test.c) # runs beside emulators: below
   foreach(file IN LISTS files)
     string(REGEX REPLACE "^tests/|_test\\.c$" "" path ${file})
     string(REPLACE "/" "_" target ${path}_test)
@@ -56,6 +59,23 @@ if(cmocka_FOUND)
     # A sanitizer's malloc cannot be replaced; this way our own code's calls of it can.
     target_link_options(sim_alloc_test PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
   endif()
+endif()
+
+# hd_emulated_test(<name> <label> [<option of with-emulators>…] -- <command>…)
+function(hd_emulated_test name label)
+  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/scripts/with-emulators ${ARGN})
+  hd_test_properties(${name} "${label};aws" ${emulated_timeout_s})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 FIXTURES_REQUIRED emulators)
+endfunction()
+
+# Installing them is not part of any test's time.
+hd_emulated_test(emulators.install check --sqs elasticmq --sam --no-servers -- true)
+set_tests_properties(emulators.install PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP emulators)
+
+if(cmocka_FOUND)
+  add_executable(contract_aws_test EXCLUDE_FROM_ALL tests/contract/aws_test.c)
+  target_link_libraries(contract_aws_test PRIVATE hd_test_support hd_app ${floors_below_app} PkgConfig::cmocka)
+  set_target_properties(contract_aws_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
 file(GLOB fuzzers RELATIVE ${CMAKE_SOURCE_DIR}/tests/fuzz CONFIGURE_DEPENDS tests/fuzz/*.c)

@@ -81,6 +81,14 @@ def elasticmq():
         "ElasticMQ", ["mvn", "-B", "-q", "-ntp", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={target}"]))
 
 
+def faketime():
+    """Gives a JVM the time that stands in a file."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        raise Missing("no libfaketime")
+    return found[0]
+
+
 def tools(sam):
     """The environment of the command, as far as tools go."""
     environment = dict(os.environ)
@@ -165,23 +173,38 @@ class Server:
             self.process.wait()
 
 
-def start(sqs, environment):
+def start_elasticmq(environment, clock_file):
+    jars = elasticmq()
+    if clock_file:
+        # Only the time of day: what a JVM waits by goes on as it is.
+        environment = dict(environment, LD_PRELOAD=str(faketime()), FAKETIME_TIMESTAMP_FILE=clock_file, FAKETIME_NO_CACHE="1", FAKETIME_DONT_RESET="1",
+                           DONT_FAKE_MONOTONIC="1", FAKETIME_DONT_FAKE_MONOTONIC="1", TZ="UTC")
+    return Server("ElasticMQ", [
+        "java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=0",
+        "-Drest-stats.enabled=false", "-Dgenerate-node-address=true", "-Daws.region=eu-west-1", "-Daws.accountId=123456789012",
+        "-cp", str(jars / "*"), "org.elasticmq.server.Main"], r"Started SQS rest server, bind address 127\.0\.0\.1:(\d+)", environment)
+
+
+def start(sqs, movable_clock, environment):
     """Starts them all at once; environment gets what leads to them."""
     servers = []
+    clock_file = None
+    command = [environment["HELPDESK_AWS_PYTHON"], "-B", str(HERE / "moto_server.py")]
+    if sqs == "elasticmq" and movable_clock:
+        clock_file = str(Path(tempfile.mkdtemp(prefix="helpdesk-emulators-")) / "clock")
+        Path(clock_file).write_text("+0\n", encoding="ascii")
+        command += ["--clock-file", clock_file]
     try:
-        moto = Server("moto", [environment["HELPDESK_AWS_PYTHON"], "-B", str(HERE / "moto_server.py")], r"^listening (\d+)", environment)
+        moto = Server("moto", command, r"^listening (\d+)", environment)
         servers.append(moto)
         queues = None
         if sqs == "elasticmq":
-            queues = Server("ElasticMQ", [
-                "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=0",
-                "-Drest-stats.enabled=false", "-Dgenerate-node-address=true", "-Daws.region=eu-west-1", "-Daws.accountId=123456789012",
-                "-cp", str(elasticmq() / "*"), "org.elasticmq.server.Main"], r"Started SQS rest server, bind address 127\.0\.0\.1:(\d+)", environment)
+            queues = start_elasticmq(environment, clock_file)
             servers.append(queues)
         environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{moto.wait()}"
         if queues:
             environment["AWS_ENDPOINT_URL_SQS"] = f"http://127.0.0.1:{queues.wait()}"
-        else:
+        if not queues or clock_file:
             environment["HELPDESK_EMULATOR_CLOCK"] = environment["AWS_ENDPOINT_URL"] + "/_emulator/clock"
     except BaseException:
         for server in servers:

@@ -4,15 +4,15 @@ What is different from `moto_server`:
   - one request at a time: moto's backends are not safe against each other's threads, and DynamoDB's transactions are serializable. A long poll waits outside of the lock;
   - a transaction that fails takes back what it wrote, and nothing else (moto puts a whole copy of the table back, with whatever others had written meanwhile);
   - ClientRequestToken counts, as the API says: the same transaction again gives the same answer and writes nothing; another one with the same token is refused;
-  - PUT /_emulator/clock {"nowMs": 1790000000000} sets the time of all services, DELETE gives them the machine's again;
-  - POST /_emulator/reset is moto's own reset, here for completeness: {} empties everything.
+  - PUT /_emulator/clock {"nowMs": 1790000000000} sets the time of all services, DELETE gives them the machine's again.
 
-It prints "listening PORT" when it answers (it chooses the port itself), and ends when its standard input does, if told so by --with-stdin."""
+It prints "listening PORT" as soon as it answers; it chooses the port itself."""
 import argparse
 import copy
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -45,8 +45,10 @@ class Clock:
     def set(self, now_ms):
         self.set_us = None if now_ms is None else now_ms * 1000
         if self.file:
-            with open(self.file, "w", encoding="utf-8") as file:
-                file.write("+0\n" if now_ms is None else time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(now_ms / 1000)))
+            text = "+0\n" if now_ms is None else time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(now_ms / 1000))
+            with open(self.file + ".new", "w", encoding="ascii") as file:
+                file.write(text)
+            os.replace(self.file + ".new", self.file)
 
 
 clock = Clock()
