@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "adapters/aws/xml.h"
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -44,42 +45,14 @@ static void read_json(const char *body, size_t len, struct hd_arena *arena, stru
     answer->message = printable(arena, message, strlen(message));
 }
 
-/* The text between <name> and </name>, with the five entities of XML taken back. "" when it is not there. */
-static const char *element(const char *text, const char *name, struct hd_arena *arena) {
-    static const struct {
-        const char *entity;
-        char c;
-    } entities[] = {{"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}, {"&amp;", '&'}};
-    size_t name_len = strlen(name);
-    const char *begin = text;
-    do {
-        begin = strchr(begin, '<');
-        begin = begin ? begin + 1 : NULL;
-    } while (begin && (strncmp(begin, name, name_len) != 0 || begin[name_len] != '>'));
-    if (!begin)
-        return "";
-    begin += name_len + 1;
-    size_t len = strcspn(begin, "<"), to = 0;
-    char *copy = hd_arena_alloc(arena, len + 1);
-    for (size_t i = 0; copy && i < len; i++) {
-        copy[to] = begin[i];
-        for (size_t e = 0; e < HD_ARRAY_LEN(entities); e++)
-            if (strncmp(begin + i, entities[e].entity, strlen(entities[e].entity)) == 0) {
-                copy[to] = entities[e].c;
-                i += strlen(entities[e].entity) - 1;
-                break;
-            }
-        to++;
-    }
-    return copy ? printable(arena, copy, to) : "";
+static const char *element(const char *body, size_t len, const char *path, struct hd_arena *arena) {
+    char text[1024];
+    return hd_xml_text(body, len, path, text, sizeof text) ? printable(arena, text, strlen(text)) : "";
 }
 
 static void read_xml(const char *body, size_t len, struct hd_arena *arena, struct hd_aws_answer *answer) {
-    const char *text = hd_arena_strndup(arena, body, len);
-    if (!text)
-        return;
-    answer->type = bare(arena, element(text, "Code", arena));
-    answer->message = element(text, "Message", arena);
+    answer->type = bare(arena, element(body, len, "ErrorResponse/Error/Code", arena));
+    answer->message = element(body, len, "ErrorResponse/Error/Message", arena);
 }
 
 /* ---- what it means ---- */
