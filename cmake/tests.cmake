@@ -72,6 +72,8 @@ endfunction()
 hd_emulated_test(emulators.install check --sqs elasticmq --sam --no-servers -- true)
 set_tests_properties(emulators.install PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP emulators)
 
+hd_emulated_test(aws.template check --sam -- sh -c "exec \"$HELPDESK_SAM_PYTHON\" tests/aws/template_test.py")
+
 if(cmocka_FOUND)
   add_executable(contract_aws_test EXCLUDE_FROM_ALL tests/contract/aws_test.c)
   target_link_libraries(contract_aws_test PRIVATE hd_test_support hd_app ${floors_below_app} PkgConfig::cmocka)
