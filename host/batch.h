@@ -17,20 +17,23 @@ struct hd_batch_options {
     struct hd_queue *queue;    /* this thread's own view; what is left undecided is given back by it */
     const struct hd_clock *clock;
     size_t connections_per_host; /* of the transfers */
+    int64_t visibility_ms;       /* what the messages were received with: extended while they are worked on. 0: the caller sees to it */
     /* What has been committed, for metrics and logs; NULL: nobody listens. */
     void *self;
     void (*happened)(void *self, const struct hd_changeset *set);
 };
 
 enum hd_fate {
-    HD_FATE_DONE, /* its changeset happened, its acknowledgement included */
+    HD_FATE_DONE, /* its work is committed: it may be deleted, if its changeset has not done so */
     HD_FATE_BACK, /* given back: a new message stands for it, and this one may be deleted */
     HD_FATE_LEFT, /* nothing could be done, not even giving it back: it comes again when its visibility runs out */
 };
 
 int hd_batch_new(const struct hd_batch_options *options, struct hd_batch **ret_batch, struct hd_error *err) HD_MUST_CHECK;
-/* All messages are the processor's; the dlq processor's may be abandoned ones of other queues. count ≤ HD_BATCH_MESSAGES_MAX. deadline_ms: by the clock; it returns before, and what is unfinished
- * then is HD_FATE_LEFT. ret_fates: one for each message. */
+/* All messages are the processor's; the dlq processor's may be abandoned ones of other queues. count ≤ HD_BATCH_MESSAGES_MAX. deadline_ms: by the clock; transfers are given no more time than
+ * what is left, and what is unfinished then is HD_FATE_LEFT. It returns at the deadline, or as soon after as the store lets go of the thread. ret_fates: one for each message. */
 void hd_batch_run(struct hd_batch *batch, const struct hd_processor *processor, const struct hd_message *messages, size_t count,
                   int64_t deadline_ms, enum hd_fate *ret_fates);
+/* No deadline is later than this one from now on, of the run under way neither. Any thread. */
+void hd_batch_hurry(struct hd_batch *batch, int64_t deadline_ms);
 void hd_batch_free(struct hd_batch *batch); /* takes NULL */

@@ -63,7 +63,8 @@ static CURLcode set_request(struct hd_task *task, char *errors) {
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, task->headers);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L); /* rather one more stream than one more connection */
+    /* rather one more stream than one more connection; without TLS it would wait for a whole answer before it knew that there are no streams */
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncmp(task->transfer.url, "https:", 6) == 0 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, task);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, task);
