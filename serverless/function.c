@@ -127,7 +127,8 @@ static int check_queues(const struct hd_started *f, const struct hd_message *mes
                                 hd_queue_name_text(messages[i].queue), messages[i].abandoned ? "-dead" : "");
     }
     if (count > HD_BATCH_MESSAGES_MAX)
-        return hd_error_set(err, HD_ERR_LIMIT, "%zu messages; the event source's BatchSize must be %d or less", count, HD_BATCH_MESSAGES_MAX);
+        return hd_error_set(err, HD_ERR_LIMIT, "%zu messages; the event source's BatchSize must be %d or less", count,
+                            HD_BATCH_MESSAGES_MAX);
     return 0;
 }
 
@@ -223,13 +224,13 @@ static int handle_audit(struct hd_started *f, const struct hd_invocation *invoca
 
 /* clang-format off: a table */
 static const struct hd_function functions[] = {
-    {"api",    STORE | SCHEMAS,               NULL, handle_request, start_api},
-    {"router", BATCH | SCHEMAS | PROVIDERS,   BATCHES_OF(hd_router_processor)},
-    {"email",  BATCH | TEMPLATES | PROVIDERS, BATCHES_OF(hd_email_processor)},
-    {"inapp",  BATCH | TEMPLATES,             BATCHES_OF(hd_inapp_processor)},
-    {"dlq",    BATCH,                         BATCHES_OF(hd_dlq_processor)},
-    {"relay",  STORE,                         STREAM(handle_outbox)},
-    {"audit",  0,                             STREAM(handle_audit)},
+    {"api", STORE | SCHEMAS, NULL, handle_request, start_api},
+    {"router", BATCH | SCHEMAS | PROVIDERS, BATCHES_OF(hd_router_processor)},
+    {"email", BATCH | TEMPLATES | PROVIDERS, BATCHES_OF(hd_email_processor)},
+    {"inapp", BATCH | TEMPLATES, BATCHES_OF(hd_inapp_processor)},
+    {"dlq", BATCH, BATCHES_OF(hd_dlq_processor)},
+    {"relay", STORE, STREAM(handle_outbox)},
+    {"audit", 0, STREAM(handle_audit)},
 };
 /* clang-format on */
 

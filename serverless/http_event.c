@@ -48,8 +48,10 @@ static const char *without_stage(const char *path, const char *stage) {
     return *rest == '/' ? rest : *rest == '\0' ? "/" : path;
 }
 
-static int read_target(struct hd_arena *arena, const json_t *event, const json_t *context, struct hd_request *request, struct hd_error *err) {
-    const char *version = hd_json_str(event, "version"), *path = hd_json_str(event, "rawPath"), *query = hd_json_str(event, "rawQueryString");
+static int read_target(struct hd_arena *arena, const json_t *event, const json_t *context, struct hd_request *request,
+                       struct hd_error *err) {
+    const char *version = hd_json_str(event, "version"), *path = hd_json_str(event, "rawPath"),
+               *query = hd_json_str(event, "rawQueryString");
     request->method = hd_json_str(json_object_get(context, "http"), "method");
     if (!version || strcmp(version, "2.0") != 0 || !request->method || !path || path[0] != '/')
         return hd_error_set(err, HD_ERR_MALFORMED, "the event is no request of an HTTP API with payload format 2.0");
@@ -69,7 +71,7 @@ static int read_headers(struct hd_arena *arena, const json_t *event, const char 
     if (!headers)
         return no_memory(err);
     request->headers = headers;
-    json_object_foreach (object, name, value) {
+    json_object_foreach(object, name, value) {
         if (json_is_string(value))
             headers[request->header_count++] = (struct hd_header){.name = name, .value = json_string_value(value)};
     }

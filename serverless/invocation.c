@@ -14,8 +14,7 @@ static const char *header_text(const struct hd_reply *reply, const char *name, s
 /* What goes into a path and a log line. */
 static bool acceptable_id(const char *id) {
     size_t len = strlen(id);
-    return len > 0 && len <= REQUEST_ID_MAX_LEN &&
-           strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
+    return len > 0 && len <= REQUEST_ID_MAX_LEN && strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
 }
 
 static bool read_time(const char *text, int64_t *ret_ms) {

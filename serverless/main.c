@@ -44,8 +44,8 @@ static int start(struct bootstrap *b, struct hd_error *err) {
 /* One write for all lines of an invocation. They are lost when the log takes nothing, as log lines are. */
 static void write_measures(const struct bootstrap *b) {
     HD_CLEANUP(hd_buffer_free) struct hd_buffer lines = {0};
-    hd_measures_write(&b->measures, b->settings->metrics_namespace, hd_function_name(b->function),
-                      hd_system_clock.now_ms(&hd_system_clock), &lines);
+    hd_measures_write(&b->measures, b->settings->metrics_namespace, hd_function_name(b->function), hd_system_clock.now_ms(&hd_system_clock),
+                      &lines);
     if (lines.len == 0 || lines.failure)
         return;
     ssize_t written;

@@ -6,12 +6,9 @@
 enum { VALUES_MAX = 100 /* of one metric in one line */ };
 
 static const char *const names[HD_MEASURE_COUNT] = {
-    [HD_MEASURE_MESSAGES] = "Messages",
-    [HD_MEASURE_MESSAGES_LEFT] = "MessagesLeft",
-    [HD_MEASURE_EVENTS] = "Events",
-    [HD_MEASURE_DEAD_LETTERS] = "DeadLetters",
-    [HD_MEASURE_RELAYED] = "Relayed",
-    [HD_MEASURE_AUDIT_ENTRIES] = "AuditEntries",
+    [HD_MEASURE_MESSAGES] = "Messages", [HD_MEASURE_MESSAGES_LEFT] = "MessagesLeft",
+    [HD_MEASURE_EVENTS] = "Events",     [HD_MEASURE_DEAD_LETTERS] = "DeadLetters",
+    [HD_MEASURE_RELAYED] = "Relayed",   [HD_MEASURE_AUDIT_ENTRIES] = "AuditEntries",
     [HD_MEASURE_ERRORS] = "Errors",
 };
 static const char *const channel_names[HD_CHANNEL_MEASURE_COUNT] = {

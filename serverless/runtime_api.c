@@ -208,7 +208,8 @@ static int begin_request(struct hd_runtime_api *api, struct hd_error *err, const
     (void)vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
     hd_buffer_clear(&api->request);
-    hd_buffer_printf(&api->request, "%s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: helpdesk/" HELPDESK_VERSION "\r\n", line, api->host, api->port);
+    hd_buffer_printf(&api->request, "%s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: helpdesk/" HELPDESK_VERSION "\r\n", line, api->host,
+                     api->port);
     return hd_buffer_check(&api->request, err);
 }
 
@@ -241,7 +242,7 @@ static int post(struct hd_runtime_api *api, const char *body, size_t body_bytes,
         r = exchange(api, body, body_bytes, NULL, err);
     if (r || (api->reply.status >= 200 && api->reply.status < 300))
         return r;
-    enum hd_code code = api->reply.status == 413   ? HD_ERR_TOO_LARGE
+    enum hd_code code = api->reply.status == 413  ? HD_ERR_TOO_LARGE
                         : api->reply.status < 500 ? HD_ERR_CONFLICT /* "InvalidRequestID", "InvalidStateTransition": too late */
                                                   : HD_ERR_UNAVAILABLE;
     return hd_error_set(err, code, "the Runtime API answered %d: %.160s", api->reply.status, hd_buffer_text(&api->reply.body));

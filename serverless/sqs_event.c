@@ -66,7 +66,8 @@ static int read_record(const json_t *record, struct hd_message *ret, struct hd_e
     if (!source || strcmp(source, "aws:sqs") != 0)
         return hd_error_set(err, HD_ERR_MALFORMED, "the record is none of SQS's");
     if (!message.message_id || !message.receipt || !message.body || receives < 1 || sent_at_ms < 0)
-        return hd_error_set(err, HD_ERR_MALFORMED, "the record lacks its messageId, receiptHandle, body, ApproximateReceiveCount or SentTimestamp");
+        return hd_error_set(err, HD_ERR_MALFORMED,
+                            "the record lacks its messageId, receiptHandle, body, ApproximateReceiveCount or SentTimestamp");
     if (!name || !hd_sqs_queue_of_name(name + 1, &message.queue, &message.lane, &message.abandoned))
         return hd_error_set(err, HD_ERR_MALFORMED, "eventSourceARN \"%.120s\" is no queue of ours", arn ? arn : "");
     message.enqueued_at_ms = enqueued_at(record, sent_at_ms);

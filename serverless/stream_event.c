@@ -102,7 +102,7 @@ static void put_list(struct hd_json_writer *w, const char *name, char type, cons
     size_t i;
     json_t *value;
     hd_json_open_array(w, name);
-    json_array_foreach (list, i, value) {
+    json_array_foreach(list, i, value) {
         if (type == 'L')
             put_value(w, NULL, value);
         else if (type == 'N')
@@ -117,7 +117,7 @@ static void put_list(struct hd_json_writer *w, const char *name, char type, cons
 static void put_value(struct hd_json_writer *w, const char *name, const json_t *typed) { // NOLINT(misc-no-recursion)
     const char *type;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)typed, type, value) {
+    json_object_foreach((json_t *)(uintptr_t)typed, type, value) {
         if (strcmp(type, "S") == 0 || strcmp(type, "B") == 0)
             hd_json_put_str(w, name, json_string_value(value));
         else if (strcmp(type, "N") == 0)
@@ -154,7 +154,7 @@ void hd_stream_put_item(struct hd_json_writer *w, const char *name, const json_t
     const char *member;
     json_t *value;
     hd_json_open_object(w, name);
-    json_object_foreach ((json_t *)(uintptr_t)image, member, value) {
+    json_object_foreach((json_t *)(uintptr_t)image, member, value) {
         if (plain_name(member) && !is_listed(member, leave_out))
             put_value(w, member, value);
     }
