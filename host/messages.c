@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters/aws/aws.h"
 #include "adapters/simulated/simulated.h"
 #include "adapters/smtp/smtp.h"
 #include "base/id.h"
@@ -15,15 +16,24 @@ static int open_smtp(const struct hd_settings *s, struct hd_provider **ret_provi
     return hd_smtp_new(&options, ret_provider, err);
 }
 
+static int open_ses(const struct hd_settings *s, struct hd_aws *aws, struct hd_provider **ret_provider, struct hd_error *err) {
+    struct hd_ses_options options = {.mail_from = s->mail_from,
+                                     .configuration_set = s->ses_configuration_set,
+                                     .template_name = s->ses_template,
+                                     .timeout_ms = s->smtp_timeout_ms};
+    if (!aws)
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_EMAIL_PROVIDER is ses, but HELPDESK_BACKEND is not aws");
+    return hd_ses_new(aws, &options, ret_provider, err);
+}
+
 static int open_email(struct hd_messages *m, struct hd_aws *aws, struct hd_error *err) {
     const struct hd_settings *s = m->settings;
     const char *provider = hd_settings_email_provider(s);
-    (void)aws;
+    if (strcmp(provider, "ses") == 0)
+        return open_ses(s, aws, &m->providers[HD_EMAIL], err);
     if (strcmp(provider, "smtp") == 0)
         return open_smtp(s, &m->providers[HD_EMAIL], err);
-    if (strcmp(provider, "simulated") == 0)
-        return hd_simulated_new(&m->providers[HD_EMAIL], err);
-    return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_EMAIL_PROVIDER: %s is not part of this version", provider);
+    return hd_simulated_new(&m->providers[HD_EMAIL], err);
 }
 
 static void name_worker(struct hd_messages *m) {
