@@ -81,6 +81,11 @@ if(cmocka_FOUND)
   set_target_properties(contract_aws_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+add_executable(aws_send tests/aws/send.c)
+target_link_libraries(aws_send PRIVATE hd_adapters hd_core hd_assets hd_base)
+set_target_properties(aws_send PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+hd_emulated_test(aws.providers integration -- sh -c "exec \"$HELPDESK_AWS_PYTHON\" tests/aws/providers_test.py $<TARGET_FILE:aws_send>")
+
 file(GLOB fuzzers RELATIVE ${CMAKE_SOURCE_DIR}/tests/fuzz CONFIGURE_DEPENDS tests/fuzz/*.c)
 foreach(file IN LISTS fuzzers)
   string(REGEX REPLACE "\\.c$" "" stem ${file})
