@@ -2,6 +2,7 @@
 import ctypes
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -173,12 +175,18 @@ class Server:
             self.process.wait()
 
 
+def time_of(clock_file):
+    """The environment of a process that lives by that clock. Only the time of day: what it waits by goes on as it is."""
+    return [f"LD_PRELOAD={faketime()}", f"FAKETIME_TIMESTAMP_FILE={clock_file}", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_RESET=1",
+            "DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "TZ=UTC"]
+
+
 def start_elasticmq(environment, clock_file):
     jars = elasticmq()
     if clock_file:
-        # Only the time of day: what a JVM waits by goes on as it is.
-        environment = dict(environment, LD_PRELOAD=str(faketime()), FAKETIME_TIMESTAMP_FILE=clock_file, FAKETIME_NO_CACHE="1", FAKETIME_DONT_RESET="1",
-                           DONT_FAKE_MONOTONIC="1", FAKETIME_DONT_FAKE_MONOTONIC="1", TZ="UTC")
+        words = time_of(clock_file)
+        environment["HELPDESK_EMULATOR_TIME"] = " ".join(words)
+        environment = dict(environment, **dict(word.split("=", 1) for word in words))
     return Server("ElasticMQ", [
         "java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=0",
         "-Drest-stats.enabled=false", "-Dgenerate-node-address=true", "-Daws.region=eu-west-1", "-Daws.accountId=123456789012",
@@ -190,12 +198,15 @@ def start(sqs, movable_clock, environment):
     servers = []
     clock_file = None
     command = [environment["HELPDESK_AWS_PYTHON"], "-B", str(HERE / "moto_server.py")]
+    clock_folder = None
     if sqs == "elasticmq" and movable_clock:
-        clock_file = str(Path(tempfile.mkdtemp(prefix="helpdesk-emulators-")) / "clock")
+        clock_folder = tempfile.TemporaryDirectory(prefix="helpdesk-emulators-")
+        clock_file = str(Path(clock_folder.name) / "clock")
         Path(clock_file).write_text("+0\n", encoding="ascii")
         command += ["--clock-file", clock_file]
     try:
         moto = Server("moto", command, r"^listening (\d+)", environment)
+        moto.clock_folder = clock_folder  # until it is stopped
         servers.append(moto)
         queues = None
         if sqs == "elasticmq":
@@ -211,6 +222,16 @@ def start(sqs, movable_clock, environment):
             server.stop()
         raise
     return servers
+
+
+def scanned(environment):
+    with urllib.request.urlopen(environment["AWS_ENDPOINT_URL"] + "/_emulator/requests", timeout=START_LIMIT_S) as answer:
+        asked = {target.split(".")[1]: count for target, count in json.load(answer).items() if target.startswith("DynamoDB_")}
+    print("count: requests to DynamoDB: " + ", ".join(f"{count} {name}" for name, count in sorted(asked.items())), flush=True)
+    if asked.get("Scan"):
+        print("a table was scanned", flush=True)
+        return 1
+    return 0
 
 
 def run(command, environment):

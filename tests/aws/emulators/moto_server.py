@@ -4,10 +4,12 @@ What is different from `moto_server`:
   - one request at a time: moto's backends are not safe against each other's threads, and DynamoDB's transactions are serializable. A long poll waits outside of the lock;
   - a transaction that fails takes back what it wrote, and nothing else (moto puts a whole copy of the table back, with whatever others had written meanwhile);
   - ClientRequestToken counts, as the API says: the same transaction again gives the same answer and writes nothing; another one with the same token is refused;
-  - PUT /_emulator/clock {"nowMs": 1790000000000} sets the time of all services, DELETE gives them the machine's again.
+  - PUT /_emulator/clock {"nowMs": 1790000000000} stops the time of all services there, {"offsetMs": 60000} lets them go on that far from the machine's; DELETE gives them the machine's again;
+  - GET /_emulator/requests tells how often each operation has been called: {"DynamoDB_20120810.GetItem": 12, …}.
 
 It prints "listening PORT" as soon as it answers; it chooses the port itself."""
 import argparse
+import collections
 import copy
 import io
 import json
@@ -29,23 +31,25 @@ POLL_S = 0.05
 
 
 class Clock:
-    """Seconds since 1970. While it is set it stands still within a request and is a microsecond later in the next one, so that "later than" holds from one to the next."""
+    """Seconds since 1970. A stopped one stands still within a request and is a microsecond later in the next one, so that "later than" holds from one to the next."""
 
     def __init__(self):
-        self.set_us = None
+        self.stopped_us = None
+        self.offset_s = 0
         self.ticks = 0
-        self.file = None  # libfaketime's, of the other emulator
+        self.file = None  # libfaketime's, of whoever else lives by this clock
 
     def now(self):
-        return time.time() if self.set_us is None else (self.set_us + self.ticks) / 1e6
+        return time.time() + self.offset_s if self.stopped_us is None else (self.stopped_us + self.ticks) / 1e6
 
     def tick(self):
         self.ticks += 1
 
-    def set(self, now_ms):
-        self.set_us = None if now_ms is None else now_ms * 1000
+    def set(self, now_ms, offset_ms):
+        self.stopped_us = None if now_ms is None else now_ms * 1000
+        self.offset_s = offset_ms / 1000
         if self.file:
-            text = "+0\n" if now_ms is None else time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(now_ms / 1000))
+            text = f"{self.offset_s:+.3f}\n" if now_ms is None else time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(now_ms / 1000))
             with open(self.file + ".new", "w", encoding="ascii") as file:
                 file.write(text)
             os.replace(self.file + ".new", self.file)
@@ -142,12 +146,16 @@ class Server:
     def __init__(self, application):
         self.application = application
         self.changed = threading.Condition()  # its lock is the one that every request holds
+        self.requests = collections.Counter()
         self.tokens = {}  # token → (body, status, headers, answer, when)
 
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"] == "/_emulator/clock":
             return self.set_clock(environ, start_response)
+        if environ["PATH_INFO"] == "/_emulator/requests":
+            return self.tell_requests(start_response)
         target = environ.get("HTTP_X_AMZ_TARGET", "")
+        self.requests[target] += 1
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         if target == "AmazonSQS.ReceiveMessage":
             return self.receive(environ, body, start_response)
@@ -206,12 +214,15 @@ class Server:
             self.tokens[token] = (body, status, headers, answer, now)
         return status, headers, answer
 
+    def tell_requests(self, start_response):
+        answer = json.dumps(self.requests).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
+        return [answer]
+
     def set_clock(self, environ, start_response):
         with self.changed:
-            now_ms = None
-            if environ["REQUEST_METHOD"] != "DELETE":
-                now_ms = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))["nowMs"]
-            clock.set(now_ms)
+            wanted = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+            clock.set(wanted.get("nowMs"), wanted.get("offsetMs", 0))
             self.changed.notify_all()
         start_response("204 NO CONTENT", [("Content-Length", "0")])
         return [b""]
