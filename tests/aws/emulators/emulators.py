@@ -83,12 +83,18 @@ def elasticmq():
         "ElasticMQ", ["mvn", "-B", "-q", "-ntp", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={target}"]))
 
 
-def faketime():
-    """Gives a JVM the time that stands in a file."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not found:
-        raise Missing("no libfaketime")
-    return found[0]
+def clock():
+    """What gives a process the time that stands in a file: clock.c."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        raise Missing("no C compiler")
+    source = HERE / "clock.c"
+
+    def make(target):
+        target.mkdir()
+        call("the clock", [compiler, "-std=gnu17", "-O2", "-fPIC", "-shared", "-o", str(target / "clock.so"), str(source), "-ldl"])
+
+    return install("clock", [source], make) / "clock.so"
 
 
 def tools(sam):
@@ -176,9 +182,8 @@ class Server:
 
 
 def time_of(clock_file):
-    """The environment of a process that lives by that clock. Only the time of day: what it waits by goes on as it is."""
-    return [f"LD_PRELOAD={faketime()}", f"FAKETIME_TIMESTAMP_FILE={clock_file}", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_RESET=1",
-            "DONT_FAKE_MONOTONIC=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "TZ=UTC"]
+    """The environment of a process that lives by that clock."""
+    return [f"LD_PRELOAD={clock()}", f"HELPDESK_CLOCK_FILE={clock_file}"]
 
 
 def start_elasticmq(environment, clock_file):
@@ -202,7 +207,7 @@ def start(sqs, movable_clock, environment):
     if sqs == "elasticmq" and movable_clock:
         clock_folder = tempfile.TemporaryDirectory(prefix="helpdesk-emulators-")
         clock_file = str(Path(clock_folder.name) / "clock")
-        Path(clock_file).write_text("+0\n", encoding="ascii")
+        Path(clock_file).write_bytes(bytes(16))
         command += ["--clock-file", clock_file]
     try:
         moto = Server("moto", command, r"^listening (\d+)", environment)

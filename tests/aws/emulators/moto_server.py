@@ -14,7 +14,7 @@ import copy
 import io
 import json
 import logging
-import os
+import struct
 import sys
 import threading
 import time
@@ -37,7 +37,7 @@ class Clock:
         self.stopped_us = None
         self.offset_s = 0
         self.ticks = 0
-        self.file = None  # libfaketime's, of whoever else lives by this clock
+        self.file = None  # clock.c's, of whoever else lives by this clock
 
     def now(self):
         return time.time() + self.offset_s if self.stopped_us is None else (self.stopped_us + self.ticks) / 1e6
@@ -49,10 +49,8 @@ class Clock:
         self.stopped_us = None if now_ms is None else now_ms * 1000
         self.offset_s = offset_ms / 1000
         if self.file:
-            text = f"{self.offset_s:+.3f}\n" if now_ms is None else time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(now_ms / 1000))
-            with open(self.file + ".new", "w", encoding="ascii") as file:
-                file.write(text)
-            os.replace(self.file + ".new", self.file)
+            with open(self.file, "r+b", buffering=0) as file:  # mapped by others: written in place
+                file.write(struct.pack("=qq", self.stopped_us or 0, int(offset_ms * 1000)))
 
 
 clock = Clock()
@@ -231,7 +229,7 @@ class Server:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--clock-file", help="libfaketime's file, kept at the same time")
+    parser.add_argument("--clock-file", help="clock.c's file, kept at the same time")
     arguments = parser.parse_args()
     clock.file = arguments.clock_file
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

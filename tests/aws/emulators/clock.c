@@ -1,0 +1,60 @@
+/* Preloaded (LD_PRELOAD) into a process, it gives that process the time of day that stands in the file HELPDESK_CLOCK_FILE, from the moment on when it is written there: two 64-bit numbers,
+ * the time at which the clock stands (us since 1970; 0: it goes), and by how much it goes ahead of the machine's (us). What a process waits by (CLOCK_MONOTONIC) is left alone. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static const volatile int64_t *set; /* stands at, ahead by */
+static int (*real_clock_gettime)(clockid_t, struct timespec *);
+
+__attribute__((constructor)) static void open_clock(void) {
+    const char *path = getenv("HELPDESK_CLOCK_FILE");
+    real_clock_gettime = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    void *mapped = mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+    if (mapped != MAP_FAILED)
+        set = mapped;
+    close(fd);
+}
+
+static int64_t now_us(void) {
+    struct timespec real;
+    real_clock_gettime(CLOCK_REALTIME, &real);
+    if (set && set[0])
+        return set[0];
+    return (int64_t)real.tv_sec * 1000000 + real.tv_nsec / 1000 + (set ? set[1] : 0);
+}
+
+int clock_gettime(clockid_t id, struct timespec *ret) {
+    if (!real_clock_gettime) /* another library's constructor asks before ours has run */
+        open_clock();
+    if (!set || (id != CLOCK_REALTIME && id != CLOCK_REALTIME_COARSE))
+        return real_clock_gettime(id, ret);
+    int64_t us = now_us();
+    *ret = (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    return 0;
+}
+
+int gettimeofday(struct timeval *restrict ret, void *restrict zone) {
+    (void)zone;
+    struct timespec now;
+    int r = clock_gettime(CLOCK_REALTIME, &now);
+    *ret = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
+    return r;
+}
+
+time_t time(time_t *ret) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (ret)
+        *ret = now.tv_sec;
+    return now.tv_sec;
+}
