@@ -18,11 +18,18 @@ void hd_sqs_free(struct hd_sqs *sqs); /* takes NULL; not the client */
 
 /* Whether this deployment has that queue (hd_aws_options.served). */
 bool hd_sqs_serves(const struct hd_sqs *sqs, enum hd_queue_name queue);
+/* Where a message came from. */
+enum hd_sqs_kind hd_sqs_kind_of(const struct hd_message *message);
 /* "<prefix>email-urgent", without the URL in front of it. In the arena; NULL when memory is out. */
 const char *hd_sqs_name(const struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs_kind kind, struct hd_arena *arena);
 /* Asks for it once, unless the prefix is a URL. Lives as long as sqs. */
 int hd_sqs_url(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs_kind kind, struct hd_arena *arena, const char **ret_url,
                struct hd_error *err) HD_MUST_CHECK;
+/* The same; *ret_url is NULL when SQS says that there is no such queue. */
+int hd_sqs_find(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs_kind kind, struct hd_arena *arena, const char **ret_url,
+                struct hd_error *err) HD_MUST_CHECK;
+/* Whether a response says that there is no such queue. */
+bool hd_sqs_is_absent(const struct hd_aws_response *response);
 /* One request. Its failure is no error: look at the response. body: members of a JSON object. */
 int hd_sqs_ask(struct hd_sqs *sqs, const char *action, const char *body, struct hd_arena *arena, struct hd_aws_response *ret_response,
                struct hd_error *err) HD_MUST_CHECK;
@@ -50,6 +57,10 @@ void hd_sqs_delete(struct hd_sqs *sqs, const struct hd_message *const *messages,
 /* The same for their visibility: hidden for visibility_ms from now on, rounded up to seconds. */
 void hd_sqs_hide(struct hd_sqs *sqs, const struct hd_message *const *messages, size_t count, int64_t visibility_ms, struct hd_arena *arena,
                  size_t *ret_failed);
+
+/* One message's visibility, with its error. HD_ERR_CONFLICT: the receipt no longer counts. */
+int hd_sqs_extend(struct hd_sqs *sqs, const struct hd_message *message, int64_t visibility_ms, struct hd_arena *arena,
+                  struct hd_error *err) HD_MUST_CHECK;
 
 /* What one ReceiveMessage asks for, and what it brought. */
 struct hd_sqs_receive {
