@@ -1,5 +1,6 @@
 #include "adapters/transfer/dispatcher.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct hd_dispatcher {
     struct hd_task_list finished;
     struct hd_handle *free_handles;
     struct curl_waitfd *fds; /* room for every line that can be */
+    int64_t looked_at_ms;    /* the end of the last run: monotonic */
     bool curl_ready;
 };
 
@@ -234,13 +236,48 @@ static void take_ended(struct hd_dispatcher *dispatcher) {
     }
 }
 
+/* Our own limit, not libcurl's: that one is judged before what has come is read. */
+static void expire_running(struct hd_dispatcher *dispatcher, int64_t now_ms) {
+    for (struct hd_task *task = dispatcher->running.first; task;) {
+        struct hd_task *next = task->next;
+        if (task->deadline_ms <= now_ms) {
+            (void)snprintf(task->handle->errors, CURL_ERROR_SIZE, "no answer within %lld ms", (long long)task->transfer.timeout_ms);
+            hd_http_task_conclude(task, CURLE_OPERATION_TIMEDOUT, task->handle->errors);
+            curl_multi_remove_handle(dispatcher->multi, task->easy);
+            hd_task_remove(&dispatcher->running, task);
+            hd_task_append(&dispatcher->finished, task);
+        }
+        task = next;
+    }
+}
+
+static void forgive_list(struct hd_task_list *list, int64_t since_ms, int64_t now_ms) {
+    for (struct hd_task *task = list->first; task; task = task->next)
+        hd_task_forgive(task, since_ms, now_ms);
+}
+
+/* Time in which nobody looked counts for no limit: the peer may have answered long ago, or waits for us. A caller that was held up elsewhere would else take a mail that was sent for one that
+ * was not, and send it again. */
+static void forgive_absence(struct hd_dispatcher *dispatcher, int64_t now_ms) {
+    int64_t since_ms = dispatcher->looked_at_ms;
+    forgive_list(&dispatcher->running, since_ms, now_ms);
+    for (struct hd_peer *peer = dispatcher->peers; peer; peer = peer->next)
+        forgive_list(&peer->waiting, since_ms, now_ms);
+    hd_smtp_lines_forgive(&dispatcher->lines, since_ms, now_ms);
+}
+
+static int64_t first_deadline(const struct hd_task_list *list, int64_t next_ms) {
+    for (const struct hd_task *task = list->first; task; task = task->next)
+        next_ms = task->deadline_ms < next_ms ? task->deadline_ms : next_ms;
+    return next_ms;
+}
+
 static int wait_ms(const struct hd_dispatcher *dispatcher, int64_t timeout_ms) {
     if (dispatcher->finished.first)
         return 0;
-    int64_t next_ms = hd_smtp_lines_next_ms(&dispatcher->lines);
+    int64_t next_ms = first_deadline(&dispatcher->running, hd_smtp_lines_next_ms(&dispatcher->lines));
     for (const struct hd_peer *peer = dispatcher->peers; peer; peer = peer->next)
-        for (const struct hd_task *task = peer->waiting.first; task; task = task->next)
-            next_ms = task->deadline_ms < next_ms ? task->deadline_ms : next_ms;
+        next_ms = first_deadline(&peer->waiting, next_ms);
     int64_t left_ms = next_ms == INT64_MAX ? INT64_MAX : next_ms - hd_monotonic_ms();
     int64_t wait = timeout_ms < left_ms ? timeout_ms : left_ms;
     return wait < 0 ? 0 : wait > WAIT_MAX_MS ? WAIT_MAX_MS : (int)wait;
@@ -263,6 +300,7 @@ static void call_done(struct hd_dispatcher *dispatcher) {
 
 void hd_dispatcher_run(struct hd_dispatcher *dispatcher, int64_t timeout_ms) {
     struct hd_smtp_lines *lines = &dispatcher->lines;
+    forgive_absence(dispatcher, hd_monotonic_ms());
     hd_smtp_lines_run(lines, dispatcher->peers, hd_monotonic_ms());
     size_t count = hd_smtp_lines_watch(lines, dispatcher->fds);
     curl_multi_poll(dispatcher->multi, dispatcher->fds, (unsigned)count, wait_ms(dispatcher, timeout_ms), NULL);
@@ -270,7 +308,9 @@ void hd_dispatcher_run(struct hd_dispatcher *dispatcher, int64_t timeout_ms) {
     int running = 0;
     curl_multi_perform(dispatcher->multi, &running);
     take_ended(dispatcher);
-    hd_smtp_lines_run(lines, dispatcher->peers, hd_monotonic_ms());
+    dispatcher->looked_at_ms = hd_monotonic_ms();
+    expire_running(dispatcher, dispatcher->looked_at_ms);
+    hd_smtp_lines_run(lines, dispatcher->peers, dispatcher->looked_at_ms);
     call_done(dispatcher);
 }
 

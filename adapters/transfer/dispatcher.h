@@ -2,6 +2,7 @@
  *
  * Belongs to one thread, but for hd_dispatcher_wake. Nothing in it blocks: a slow or dead peer costs its slots and their time limit, and delays nobody else; connections_per_host_max is a
  * peer's share. More mails than connections wait for one, at most timeout_ms; timeout_ms counts anew from then. HTTP: it counts from the start.
+ * A time limit counts while the dispatcher runs: what has come is read before anything is late, and time in which nobody looked is not counted.
  * TLS is always verified, 1.2 at least; redirects are not followed, and proxies of the environment not asked. The process must ignore SIGPIPE. */
 #pragma once
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include "core/clock.h"
 
 enum { LINE_BYTES = 8192, CONNECTIONS_MAX = 64, RUNS_MAX = 100000 };
 
@@ -233,6 +236,10 @@ static void serve_http(struct server *server, FILE *in, FILE *out) {
         if (strstr(head, " /hang")) {
             hang(in);
             return;
+        }
+        if (strstr(head, " /gate")) {
+            wait_for_gate(server);
+            server->mail_count++;
         }
         if (strstr(head, " /busy")) {
             reply(out, "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nX-Error-Type: Busy\r\nContent-Length: 4\r\n\r\nbu");
@@ -451,6 +458,46 @@ static void a_server_that_falls_silent_is_a_timeout_wherever_it_does(void **stat
     assert_int_equal(transfer(dispatcher, &mail).response_code, 250);
     hd_dispatcher_free(dispatcher);
     server_free(server);
+}
+
+/* The server has what was sent, and the caller is away until the time limit is over; the server answers meanwhile. */
+static void be_away_too_long(struct server *server, struct hd_dispatcher *dispatcher, const struct hd_transfer *transfer,
+                             const char *has_come, struct ending *ending) {
+    bool there = false;
+    start(dispatcher, transfer, ending);
+    while (!there) {
+        hd_dispatcher_run(dispatcher, 10);
+        pthread_mutex_lock(&server->mutex);
+        there = *has_come != '\0';
+        pthread_mutex_unlock(&server->mutex);
+        assert_false(ending->done);
+    }
+    int64_t late_ms = hd_monotonic_ms() + transfer->timeout_ms + 1;
+    open_gate(server);
+    while (server->mail_count == 0 || hd_monotonic_ms() < late_ms)
+        (void)poll(NULL, 0, 10);
+    run_until(dispatcher, &ending->done);
+}
+
+static void an_answer_that_came_while_nobody_looked_is_no_timeout(void **state) {
+    (void)state;
+    struct server *servers[] = {server_new("smtp", serve_smtp), server_new("http", serve_http)};
+    for (size_t i = 0; i < HD_ARRAY_LEN(servers); i++) {
+        struct server *server = servers[i];
+        char url[128];
+        server_start(server);
+        snprintf(url, sizeof url, "%s/gate", server->url);
+        struct hd_dispatcher *dispatcher = dispatcher_new(0, 0);
+        struct hd_transfer sent = i == 0 ? mail_to(server, "gate@example.org") : get(url);
+        sent.timeout_ms = 2000;
+        struct ending ending;
+        be_away_too_long(server, dispatcher, &sent, i == 0 ? server->last_mail : server->last_request, &ending);
+        assert_int_equal(ending.result.failure, HD_TRANSFER_OK);
+        assert_int_equal(ending.result.response_code, i == 0 ? 250 : 200);
+        assert_true(ending.result.duration_ms > 2000);
+        hd_dispatcher_free(dispatcher);
+        server_free(server);
+    }
 }
 
 static void a_greeting_that_never_comes_is_a_timeout(void **state) {
@@ -735,6 +782,7 @@ int main(void) {
         cmocka_unit_test(a_server_that_is_slow_to_answer_delays_nobody_else),
         cmocka_unit_test(a_connection_that_was_closed_while_idle_costs_no_attempt),
         cmocka_unit_test(a_server_that_falls_silent_is_a_timeout_wherever_it_does),
+        cmocka_unit_test(an_answer_that_came_while_nobody_looked_is_no_timeout),
         cmocka_unit_test(a_greeting_that_never_comes_is_a_timeout),
         cmocka_unit_test(a_server_that_takes_nobody_gives_its_code),
         cmocka_unit_test(refused_credentials_are_said_and_not_shown),

@@ -57,6 +57,8 @@ static CURLcode set_request(struct hd_task *task, char *errors) {
     if (code == CURLE_OK && !is_head)
         code = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, transfer->method);
     if (code == CURLE_OK)
+        code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 0L); /* the dispatcher's limit counts */
+    if (code == CURLE_OK)
         code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "HelpDesk/" HELPDESK_VERSION);
     if (code != CURLE_OK)
         return code;

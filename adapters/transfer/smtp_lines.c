@@ -343,7 +343,9 @@ static void expire_waiting(struct hd_smtp_lines *lines, struct hd_peer *peer, in
     }
 }
 
+/* What has come is read before anything is late. */
 void hd_smtp_lines_run(struct hd_smtp_lines *lines, struct hd_peer *peers, int64_t now_ms) {
+    (void)serve_all(lines, now_ms);
     do {
         expire_lines(lines, now_ms);
         for (struct hd_peer *peer = peers; peer; peer = peer->next) {
@@ -351,6 +353,12 @@ void hd_smtp_lines_run(struct hd_smtp_lines *lines, struct hd_peer *peers, int64
             assign(lines, peer, now_ms);
         }
     } while (serve_all(lines, now_ms));
+}
+
+void hd_smtp_lines_forgive(struct hd_smtp_lines *lines, int64_t since_ms, int64_t now_ms) {
+    for (struct hd_smtp_line *line = lines->first; line; line = line->next)
+        if (line->state == BUSY)
+            hd_task_forgive(line->task, since_ms, now_ms);
 }
 
 size_t hd_smtp_lines_watch(const struct hd_smtp_lines *lines, struct curl_waitfd *ret_fds) {

@@ -27,6 +27,8 @@ size_t hd_smtp_lines_watch(const struct hd_smtp_lines *lines, struct curl_waitfd
 void hd_smtp_lines_woken(struct hd_smtp_lines *lines, const struct curl_waitfd *fds, size_t count);
 /* Does all that can be done without waiting, for the mails of these peers. */
 void hd_smtp_lines_run(struct hd_smtp_lines *lines, struct hd_peer *peers, int64_t now_ms);
+/* As hd_task_forgive, for the mails that are being sent. */
+void hd_smtp_lines_forgive(struct hd_smtp_lines *lines, int64_t since_ms, int64_t now_ms);
 /* When there is something to do even if nothing comes: monotonic; INT64_MAX: never. */
 int64_t hd_smtp_lines_next_ms(const struct hd_smtp_lines *lines);
 /* Closes all, and puts their tasks into the list. */

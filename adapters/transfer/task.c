@@ -22,6 +22,11 @@ void hd_task_remove(struct hd_task_list *list, struct hd_task *task) {
     task->next = task->prev = NULL;
 }
 
+void hd_task_forgive(struct hd_task *task, int64_t since_ms, int64_t now_ms) {
+    int64_t from_ms = since_ms > task->started_ms ? since_ms : task->started_ms;
+    task->deadline_ms += now_ms > from_ms ? now_ms - from_ms : 0;
+}
+
 static bool same(const char *a, const char *b) {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }

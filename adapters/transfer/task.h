@@ -16,7 +16,7 @@ struct hd_task {
     void *arg;
     struct hd_transfer_result result;
     int64_t started_ms;   /* monotonic */
-    int64_t deadline_ms;  /* SMTP: to get a connection, then anew for all the rest */
+    int64_t deadline_ms;  /* for all of it; SMTP: to get a connection, then anew for all the rest */
     struct hd_peer *peer; /* SMTP only */
     CURL *easy;           /* HTTP only, as are the next three */
     struct hd_handle *handle;
@@ -38,6 +38,9 @@ struct hd_task_list {
 
 void hd_task_append(struct hd_task_list *list, struct hd_task *task);
 void hd_task_remove(struct hd_task_list *list, struct hd_task *task);
+
+/* Nobody has looked at it from since_ms to now_ms: its deadline moves by as much. */
+void hd_task_forgive(struct hd_task *task, int64_t since_ms, int64_t now_ms);
 
 /* An SMTP server with its credentials. Lives while it has tasks or connections. */
 struct hd_peer {
