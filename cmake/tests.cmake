@@ -72,6 +72,7 @@ endfunction()
 # Installing them is not part of any test's time.
 hd_emulated_test(emulators.install check --sqs elasticmq --sam --no-servers -- true)
 set_tests_properties(emulators.install PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP emulators)
+hd_emulated_test(aws.emulators check --sqs elasticmq --movable-clock -- sh -c "exec \"$HELPDESK_AWS_PYTHON\" tests/aws/emulators_test.py")
 
 hd_emulated_test(aws.template check --sam -- sh -c "exec \"$HELPDESK_SAM_PYTHON\" tests/aws/template_test.py")
 
