@@ -396,11 +396,18 @@ static const struct step bad[] = {
     {"removing no dead letter", bad_take_letter, 0},
     {"an audit entry that exists", bad_audit, 0},
     {"an answer that exists", bad_answer, 0},
+    /* OF_RECEIPTS of these: conditions only where the queue is part of the transaction */
     {"acknowledging what another has received since", bad_acknowledge_stale, 0},
     {"acknowledging twice", bad_acknowledge_gone, 0},
     {"postponing what another has received since", bad_postpone_stale, 0},
     {"postponing what is acknowledged", bad_postpone_gone, 0},
 };
+
+enum { OF_RECEIPTS = 4 };
+
+static size_t bad_count(const struct hd_fixture *f) {
+    return HD_ARRAY_LEN(bad) - (f->backend->fences_receipts ? 0 : OF_RECEIPTS);
+}
 
 /* Commits goods[0..before), the bad one, and the other goods; nothing may have changed, and the bad one is named. */
 static void check_refused(const struct scene *s, const struct step *wrong, const struct step *goods, size_t count, size_t before,
@@ -424,7 +431,7 @@ static void check_refused(const struct scene *s, const struct step *wrong, const
 static void a_changeset_with_one_condition_that_fails_changes_nothing_and_names_it(struct hd_fixture *f) {
     const struct scene *s = scene_new(f);
     const char *world = scene_world(s);
-    for (size_t b = 0; b < HD_ARRAY_LEN(bad); b++) {
+    for (size_t b = 0; b < bad_count(f); b++) {
         size_t places[] = {0, HD_ARRAY_LEN(good) / 2, HD_ARRAY_LEN(good)};
         for (size_t p = 0; p < HD_ARRAY_LEN(places); p++)
             check_refused(s, &bad[b], good, HD_ARRAY_LEN(good), places[p], world);
@@ -438,7 +445,7 @@ static void a_changeset_with_one_condition_that_fails_changes_nothing_and_names_
 static void every_kind_of_change_is_undone_by_every_kind_of_failure(struct hd_fixture *f) {
     const struct scene *s = scene_new(f);
     const char *world = scene_world(s);
-    for (size_t b = 0; b < HD_ARRAY_LEN(bad); b++) {
+    for (size_t b = 0; b < bad_count(f); b++) {
         check_refused(s, &bad[b], good, 0, 0, world); /* alone */
         for (size_t g = 0; g < HD_ARRAY_LEN(good); g++) {
             check_refused(s, &bad[b], &good[g], 1, 1, world);
@@ -473,7 +480,7 @@ static void check_good_has_happened(const struct scene *s) {
     hd_assert_equal(&hd_audit_record, &s->new_audit, hd_get_audit(f, s->new_audit.audit_id));
     hd_assert_equal(&hd_answer_record, &s->new_answer, hd_get_answer(f, s->new_answer.key));
     assert_string_equal(hd_take_one(f, HD_QUEUE_ROUTER, HOUR_MS).body, "\"new\"");
-    assert_int_equal(hd_try_acknowledge(f, &s->held).code, HD_ERR_CONFLICT);
+    assert_int_equal(hd_try_acknowledge(f, &s->held).code, f->backend->fences_receipts ? HD_ERR_CONFLICT : HD_OK);
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
     hd_pass(f, 5 * SECOND_MS);
     assert_string_equal(hd_take_one(f, HD_QUEUE_EMAIL, HOUR_MS).body, "\"held too\"");
@@ -511,8 +518,8 @@ static void repeating_a_changeset_is_refused_and_changes_nothing(struct hd_fixtu
 
 static void of_several_conditions_that_fail_the_first_is_named(struct hd_fixture *f) {
     const struct scene *s = scene_new(f);
-    for (size_t b = 0; b < HD_ARRAY_LEN(bad); b++) {
-        const struct step *other = &bad[(b + 7) % HD_ARRAY_LEN(bad)];
+    for (size_t b = 0; b < bad_count(f); b++) {
+        const struct step *other = &bad[(b + 7) % bad_count(f)];
         struct hd_changeset set = hd_changes(f);
         add_audit(s, &set);
         size_t blamed = set.count + bad[b].blamed;
@@ -901,8 +908,10 @@ static void things_come_and_go_within_one_commit(struct hd_fixture *f) {
     hd_mark_processed(next_set(f, &batch), "router", "evt-1", 1);
     hd_mark_processed(next_set(f, &batch), "router", "evt-1", 1);
     hd_acknowledge(next_set(f, &batch), &held);
-    hd_acknowledge(next_set(f, &batch), &held); /* no longer ours */
-    hd_postpone(next_set(f, &batch), &held, f->now_ms, SECOND_MS);
+    if (f->backend->fences_receipts) {
+        hd_acknowledge(next_set(f, &batch), &held); /* no longer ours */
+        hd_postpone(next_set(f, &batch), &held, f->now_ms, SECOND_MS);
+    }
     commit_batch(f, &batch);
     check_results(&batch, (int[]){0, -1, 0, -1, 0, -1, 0, -1, 0, 0});
     assert_null(hd_get_dead_letter(f, "d-1"));

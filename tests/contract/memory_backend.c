@@ -31,5 +31,6 @@ const struct hd_contract_backend hd_memory_backend = {
     .close = close_memory,
     .fifo = true,
     .waits_well = true,
+    .fences_receipts = true,
     .one_transaction = true,
 };

@@ -5,7 +5,22 @@
 
 #include "tests/contract/fixture.h"
 
-enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000, HOUR_MS = 3600 * 1000, MANY = 10000 };
+enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000, HOUR_MS = 3600 * 1000 };
+
+/* An emulator behind HTTP is asked for less. */
+static int many(const struct hd_fixture *f) {
+    return f->backend->fences_receipts ? 10000 : 500;
+}
+
+/* A queue outside of the store's transactions gives a message up after three. */
+static int receives_max(const struct hd_fixture *f) {
+    return f->backend->fences_receipts ? 4 : 3;
+}
+
+/* A receipt of a message that is gone: refused, or taken for a second acknowledgement that does nothing. */
+static void check_spent(struct hd_fixture *f, const struct hd_message *message) {
+    assert_int_equal(hd_try_acknowledge(f, message).code, f->backend->fences_receipts ? HD_ERR_CONFLICT : HD_OK);
+}
 
 static void acknowledge_ok(struct hd_fixture *f, const struct hd_message *message) {
     struct hd_commit_result result = hd_try_acknowledge(f, message);
@@ -69,9 +84,15 @@ static void the_largest_body_comes_back_whole(struct hd_fixture *f) {
 
 static void what_is_received_is_hidden_until_its_visibility_runs_out(struct hd_fixture *f) {
     hd_enqueue_ok(f, HD_QUEUE_EMAIL, HD_LANE_NORMAL, "1", 0);
-    for (int receives = 1; receives <= 4; receives++) {
+    const char *message_id = NULL;
+    for (int receives = 1; receives <= receives_max(f); receives++) {
         struct hd_message message = hd_take_one(f, HD_QUEUE_EMAIL, MINUTE_MS);
         assert_int_equal(message.receive_count, receives);
+        assert_false(message.abandoned);
+        assert_true(receives == 1 || !message_id == !message.message_id);
+        if (message_id)
+            assert_string_equal(message.message_id, message_id);
+        message_id = message.message_id;
         assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
         hd_pass(f, MINUTE_MS - SECOND_MS);
         assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
@@ -94,7 +115,7 @@ static void an_older_receipt_no_longer_counts(struct hd_fixture *f) {
     struct hd_message third = hd_take_one(f, HD_QUEUE_EMAIL, MINUTE_MS);
     assert_string_not_equal(first.receipt, third.receipt);
     const struct hd_message *old[] = {&first, &second};
-    for (size_t i = 0; i < HD_ARRAY_LEN(old); i++) {
+    for (size_t i = 0; f->backend->fences_receipts && i < HD_ARRAY_LEN(old); i++) {
         assert_int_equal(hd_try_acknowledge(f, old[i]).code, HD_ERR_CONFLICT);
         HD_ONE_CHANGE_REFUSED(f, hd_postpone(&set_, old[i], f->now_ms, 0));
         assert_int_equal(try_extend(f, old[i], 0), HD_ERR_CONFLICT);
@@ -102,6 +123,8 @@ static void an_older_receipt_no_longer_counts(struct hd_fixture *f) {
     }
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
     acknowledge_ok(f, &third);
+    for (size_t i = 0; i < HD_ARRAY_LEN(old); i++)
+        check_spent(f, old[i]);
     hd_pass(f, 2 * HOUR_MS);
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
     check_depth(f, HD_QUEUE_EMAIL, 0, 0, 0);
@@ -123,7 +146,7 @@ static void an_acknowledged_message_never_comes_back(struct hd_fixture *f) {
     acknowledge_ok(f, &message);
     hd_pass(f, HOUR_MS);
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
-    assert_int_equal(hd_try_acknowledge(f, &message).code, HD_ERR_CONFLICT);
+    check_spent(f, &message);
     assert_int_equal(try_extend(f, &message, 0), HD_ERR_CONFLICT);
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
 }
@@ -139,16 +162,17 @@ static void the_receipt_is_all_that_is_needed_from_any_view(struct hd_fixture *f
     assert_true(other.store && other.queue);
     assert_int_equal(try_extend(&other, &copy, HOUR_MS), 0);
     assert_int_equal(hd_try_acknowledge(&other, &copy).code, 0);
-    assert_int_equal(hd_try_acknowledge(f, &message).code, HD_ERR_CONFLICT);
+    check_spent(f, &message);
+    hd_pass(f, 2 * HOUR_MS);
+    assert_true(hd_nothing_to_take(f, HD_QUEUE_PUSH));
     other.store->ops->close(other.store);
     other.queue->ops->close(other.queue);
 }
 
 static void a_changeset_that_fails_acknowledges_and_postpones_nothing(struct hd_fixture *f) {
-    hd_enqueue_ok(f, HD_QUEUE_EMAIL, HD_LANE_NORMAL, "1", 0);
     for (int round = 0; round < 4; round++) {
+        hd_enqueue_ok(f, HD_QUEUE_EMAIL, HD_LANE_NORMAL, "1", 0);
         struct hd_message message = hd_take_one(f, HD_QUEUE_EMAIL, MINUTE_MS);
-        assert_int_equal(message.receive_count, round + 1);
         struct hd_changeset set = hd_changes(f);
         if (round % 2)
             hd_remove_dead_letter(&set, "none");
@@ -165,9 +189,10 @@ static void a_changeset_that_fails_acknowledges_and_postpones_nothing(struct hd_
         check_depth(f, HD_QUEUE_EMAIL, 0, 1, 0);
         assert_int_equal(try_extend(f, &message, MINUTE_MS), 0);
         hd_pass(f, MINUTE_MS);
+        message = hd_take_one(f, HD_QUEUE_EMAIL, MINUTE_MS);
+        assert_int_equal(message.receive_count, 2);
+        acknowledge_ok(f, &message);
     }
-    struct hd_message message = hd_take_one(f, HD_QUEUE_EMAIL, MINUTE_MS);
-    acknowledge_ok(f, &message);
 }
 
 static void a_postponed_message_comes_back_after_its_delay(struct hd_fixture *f) {
@@ -191,7 +216,7 @@ static void a_postponed_message_comes_back_after_its_delay(struct hd_fixture *f)
         if (round == 2)
             continue;
         struct hd_message again = hd_take_one(f, HD_QUEUE_EMAIL, SECOND_MS);
-        assert_int_equal(hd_try_acknowledge(f, &message).code, HD_ERR_CONFLICT); /* the older receipt */
+        check_spent(f, &message);
         receives = again.receive_count;
         hd_pass(f, SECOND_MS);
     }
@@ -248,7 +273,8 @@ static void an_extended_message_stays_hidden_for_longer(struct hd_fixture *f) {
     hd_pass(f, SECOND_MS);
     struct hd_message again = hd_take_one(f, HD_QUEUE_EMAIL, HOUR_MS);
     assert_int_equal(again.receive_count, 2); /* to extend is not to receive */
-    assert_int_equal(try_extend(f, &message, HOUR_MS), HD_ERR_CONFLICT);
+    if (f->backend->fences_receipts)
+        assert_int_equal(try_extend(f, &message, HOUR_MS), HD_ERR_CONFLICT);
     assert_int_equal(try_extend(f, &again, SECOND_MS), 0); /* shorter, too */
     hd_pass(f, SECOND_MS);
     again = hd_take_one(f, HD_QUEUE_EMAIL, HOUR_MS);
@@ -264,8 +290,34 @@ static void a_message_that_is_given_back_is_visible_at_once(struct hd_fixture *f
     check_depth(f, HD_QUEUE_EMAIL, 1, 0, 0);
     struct hd_message again = hd_take_one(f, HD_QUEUE_EMAIL, HOUR_MS);
     assert_int_equal(again.receive_count, 2);
-    assert_int_equal(hd_try_acknowledge(f, &message).code, HD_ERR_CONFLICT);
+    if (f->backend->fences_receipts)
+        assert_int_equal(hd_try_acknowledge(f, &message).code, HD_ERR_CONFLICT);
     acknowledge_ok(f, &again);
+}
+
+/* An outage of ours: however often, it is not given up. */
+static void a_message_that_is_given_back_undecided_comes_again_after_the_delay(struct hd_fixture *f) {
+    hd_enqueue_ok(f, HD_QUEUE_EMAIL, HD_LANE_URGENT, "\"1\"", 0);
+    int64_t enqueued_at_ms = f->now_ms;
+    for (int round = 0; round < 5; round++) {
+        struct hd_error err = {0};
+        struct hd_message message = hd_take_one(f, HD_QUEUE_EMAIL, HOUR_MS);
+        assert_string_equal(message.body, "\"1\"");
+        assert_int_equal(message.lane, HD_LANE_URGENT);
+        assert_int_equal(message.enqueued_at_ms, enqueued_at_ms);
+        int64_t delay_ms = round % 2 ? MINUTE_MS : 0;
+        assert_int_equal(f->queue->ops->give_back(f->queue, &message, f->now_ms, delay_ms, &err), 0);
+        if (delay_ms == 0)
+            continue;
+        assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
+        hd_pass(f, MINUTE_MS - SECOND_MS);
+        assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
+        hd_pass(f, SECOND_MS);
+    }
+    struct hd_message message = hd_take_one(f, HD_QUEUE_EMAIL, HOUR_MS);
+    acknowledge_ok(f, &message);
+    hd_pass(f, 2 * HOUR_MS);
+    assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
 }
 
 static void urgent_messages_come_first(struct hd_fixture *f) {
@@ -318,6 +370,20 @@ static void a_receive_takes_no_more_than_it_was_asked_for(struct hd_fixture *f) 
     }
 }
 
+/* Where receives are counted towards giving a message up, what fits is given; the others stay where they are. */
+static void check_some_fit(struct hd_fixture *f, int r, const struct hd_message *messages, size_t count, size_t all) {
+    assert_int_equal(r, 0);
+    assert_in_range(count, 1, all - 1);
+    check_depth(f, HD_QUEUE_EMAIL, (int64_t)(all - count), (int64_t)count, 0);
+    for (size_t i = 0; i < count; i++)
+        acknowledge_ok(f, &messages[i]);
+    for (; count < all; count++) {
+        struct hd_message message = hd_take_one(f, HD_QUEUE_EMAIL, HOUR_MS);
+        acknowledge_ok(f, &message);
+    }
+    assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
+}
+
 static void a_receive_that_does_not_fit_the_arena_takes_nothing(struct hd_fixture *f) {
     enum { COUNT = 8, BODY_BYTES = 20000 };
     const char *body = hd_long_text(f, BODY_BYTES);
@@ -329,8 +395,12 @@ static void a_receive_that_does_not_fit_the_arena_takes_nothing(struct hd_fixtur
     struct hd_message *messages = (void *)f;
     size_t count = 77;
     int64_t due_ms = 77;
-    assert_int_equal(f->queue->ops->receive(f->queue, HD_QUEUE_EMAIL, COUNT, f->now_ms, HOUR_MS, small, &messages, &count, &due_ms, &err),
-                     HD_ERR_NO_MEMORY);
+    int r = f->queue->ops->receive(f->queue, HD_QUEUE_EMAIL, COUNT, f->now_ms, HOUR_MS, small, &messages, &count, &due_ms, &err);
+    if (!f->backend->fences_receipts) {
+        check_some_fit(f, r, messages, count, COUNT);
+        return;
+    }
+    assert_int_equal(r, HD_ERR_NO_MEMORY);
     assert_ptr_equal(messages, f);
     assert_int_equal(count, 77);
     assert_int_equal(due_ms, 77);
@@ -341,6 +411,10 @@ static void a_receive_that_does_not_fit_the_arena_takes_nothing(struct hd_fixtur
         assert_int_equal(taken[i].receive_count, 1);
         acknowledge_ok(f, &taken[i]);
     }
+}
+
+static void check_oldest(struct hd_fixture *f, int64_t oldest_ms) {
+    assert_int_equal(hd_get_depth(f, HD_QUEUE_DLQ).oldest_ms, f->backend->fences_receipts ? oldest_ms : 0);
 }
 
 static void the_depth_counts_what_waits_what_is_taken_and_what_is_delayed(struct hd_fixture *f) {
@@ -354,14 +428,14 @@ static void the_depth_counts_what_waits_what_is_taken_and_what_is_delayed(struct
     hd_enqueue_ok(f, HD_QUEUE_DLQ, HD_LANE_NORMAL, "3", MINUTE_MS);
     hd_enqueue_ok(f, HD_QUEUE_SMS, HD_LANE_NORMAL, "\"of another queue\"", 0);
     check_depth(f, HD_QUEUE_DLQ, 2, 0, 1);
-    assert_int_equal(hd_get_depth(f, HD_QUEUE_DLQ).oldest_ms, oldest_ms);
+    check_oldest(f, oldest_ms);
     struct hd_message taken[2];
     assert_int_equal(hd_take(f, f->queue, HD_QUEUE_DLQ, 2, 10 * SECOND_MS, taken), 2);
     check_depth(f, HD_QUEUE_DLQ, 0, 2, 1);
-    assert_int_equal(hd_get_depth(f, HD_QUEUE_DLQ).oldest_ms, oldest_ms); /* taken, but not done with */
+    check_oldest(f, oldest_ms); /* taken, but not done with */
     acknowledge_ok(f, &taken[strcmp(taken[0].body, "1") == 0 ? 0 : 1]);
     check_depth(f, HD_QUEUE_DLQ, 0, 1, 1);
-    assert_int_equal(hd_get_depth(f, HD_QUEUE_DLQ).oldest_ms, oldest_ms + SECOND_MS);
+    check_oldest(f, oldest_ms + SECOND_MS);
     hd_pass(f, 10 * SECOND_MS);
     check_depth(f, HD_QUEUE_DLQ, 1, 0, 1); /* its visibility has run out */
     hd_pass(f, HOUR_MS);
@@ -370,7 +444,7 @@ static void the_depth_counts_what_waits_what_is_taken_and_what_is_delayed(struct
     acknowledge_ok(f, &taken[0]);
     acknowledge_ok(f, &taken[1]);
     check_depth(f, HD_QUEUE_DLQ, 0, 0, 0);
-    assert_int_equal(hd_get_depth(f, HD_QUEUE_DLQ).oldest_ms, 0);
+    check_oldest(f, 0);
 }
 
 /* Where nothing is to take: no later than it becomes true, and not so early that a host would ask in a circle. */
@@ -557,9 +631,10 @@ static void messages_survive_a_crash_and_taken_ones_come_back(struct hd_fixture 
     assert_int_equal(taken[waiting].enqueued_at_ms, enqueued_at_ms);
     struct hd_message *again = &taken[1 - waiting];
     assert_string_equal(again->body, "\"taken\"");
-    assert_in_range(again->receive_count, 1, 2);                            /* the crash may have made it forget */
-    assert_int_equal(hd_try_acknowledge(f, &before).code, HD_ERR_CONFLICT); /* the receipt from before the crash */
-    assert_int_equal(hd_try_acknowledge(f, &postponed).code, HD_ERR_CONFLICT);
+    assert_in_range(again->receive_count, 1, 2); /* the crash may have made it forget */
+    if (f->backend->fences_receipts)
+        assert_int_equal(hd_try_acknowledge(f, &before).code, HD_ERR_CONFLICT); /* the receipt from before the crash */
+    check_spent(f, &postponed);
     acknowledge_ok(f, again);
     acknowledge_ok(f, &taken[waiting]);
     hd_pass(f, 9 * MINUTE_MS);
@@ -583,7 +658,7 @@ static void a_new_message_after_a_crash_is_no_old_one(struct hd_fixture *f) {
     hd_fixture_reopen(f);
     hd_enqueue_ok(f, HD_QUEUE_EMAIL, HD_LANE_NORMAL, "\"new\"", 0);
     struct hd_message new_one = hd_take_one(f, HD_QUEUE_EMAIL, MINUTE_MS);
-    assert_int_equal(hd_try_acknowledge(f, &old).code, HD_ERR_CONFLICT);
+    check_spent(f, &old);
     assert_int_equal(try_extend(f, &old, 0), HD_ERR_CONFLICT);
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
     acknowledge_ok(f, &new_one);
@@ -597,15 +672,15 @@ static void a_new_message_in_an_emptied_queue_is_no_old_one(struct hd_fixture *f
         old[i] = hd_take_one(f, HD_QUEUE_EMAIL, MINUTE_MS);
         assert_int_equal(old[i].receive_count, 1);
         for (int o = 0; o < i; o++)
-            assert_int_equal(hd_try_acknowledge(f, &old[o]).code, HD_ERR_CONFLICT);
+            check_spent(f, &old[o]);
         acknowledge_ok(f, &old[i]);
     }
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
 }
 
 static void enqueue_many(struct hd_fixture *f) {
-    enum { SETS = 50 };
-    for (int start = 0; start < MANY; start += SETS * 20) {
+    enum { SETS = 25 };
+    for (int start = 0; start < many(f); start += SETS * 20) {
         struct hd_changeset sets[SETS];
         const struct hd_changeset *pointers[SETS];
         struct hd_commit_result results[SETS];
@@ -626,8 +701,8 @@ static void enqueue_many(struct hd_fixture *f) {
 
 static void ten_thousand_messages_are_drained_each_once(struct hd_fixture *f) {
     enqueue_many(f);
-    check_depth(f, HD_QUEUE_EMAIL, MANY, 0, 0);
-    bool *seen = hd_arena_calloc(f->arena, MANY, sizeof(*seen));
+    check_depth(f, HD_QUEUE_EMAIL, many(f), 0, 0);
+    bool *seen = hd_arena_calloc(f->arena, (size_t)many(f), sizeof(*seen));
     assert_non_null(seen);
     size_t drained = 0;
     struct hd_message taken[HD_RECEIVE_MAX];
@@ -647,7 +722,7 @@ static void ten_thousand_messages_are_drained_each_once(struct hd_fixture *f) {
         for (size_t i = 0; i < count; i++)
             assert_int_equal(results[i].code, 0);
     }
-    assert_int_equal(drained, MANY);
+    assert_int_equal(drained, many(f));
     check_depth(f, HD_QUEUE_EMAIL, 0, 0, 0);
     hd_pass(f, 2 * HOUR_MS);
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
@@ -667,6 +742,7 @@ static const struct hd_case cases[] = {
     HD_CASE(a_delayed_message_comes_when_it_is_due),
     HD_CASE(an_extended_message_stays_hidden_for_longer),
     HD_CASE(a_message_that_is_given_back_is_visible_at_once),
+    HD_CASE(a_message_that_is_given_back_undecided_comes_again_after_the_delay),
     HD_CASE(urgent_messages_come_first),
     HD_CASE(within_a_lane_messages_come_in_the_order_of_their_enqueueing),
     HD_CASE(a_receive_takes_no_more_than_it_was_asked_for),

@@ -128,6 +128,7 @@ int main(void) {
         .close = close_sqlite,
         .fifo = true,
         .waits_well = true,
+        .fences_receipts = true,
         .one_transaction = true,
     };
     return hd_contract_run(&backend);
