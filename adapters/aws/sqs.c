@@ -80,6 +80,19 @@ static int64_t seconds(int64_t ms, int64_t max_s) {
     return s < max_s ? s : max_s;
 }
 
+int hd_sqs_read_answer(const char *action, const struct hd_aws_response *response, struct hd_arena *arena, const json_t **ret_answer,
+                       struct hd_error *err) {
+    json_t *answer = NULL;
+    struct hd_error why = {0};
+    int r = hd_json_parse(arena, response->body, response->body_bytes, HD_JSON_ALLOW_NUL, &answer, &why);
+    if (r == HD_ERR_MALFORMED)
+        return hd_error_set(err, HD_ERR_UNAVAILABLE, "SQS %s: an answer that is no JSON: %s", action, why.detail);
+    if (r)
+        return hd_error_set(err, why.code, "SQS %s: %s", action, why.detail);
+    *ret_answer = answer;
+    return 0;
+}
+
 /* ---- names and URLs ---- */
 
 enum hd_sqs_kind hd_sqs_kind_of(const struct hd_message *message) {
@@ -134,8 +147,8 @@ static int ask_for_url(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs
         r = hd_sqs_response_error(sqs, action, queue, kind, &response, err);
         return hd_sqs_is_absent(&response) ? 0 : r;
     }
-    json_t *answer = NULL;
-    r = hd_json_parse(arena, response.body, response.body_bytes, 0, &answer, err);
+    const json_t *answer = NULL;
+    r = hd_sqs_read_answer(action, &response, arena, &answer, err);
     *ret_url = r ? NULL : hd_json_str(answer, "QueueUrl");
     return r || *ret_url ? r : hd_error_set(err, HD_ERR_UNAVAILABLE, "SQS %s: an answer without a URL", action);
 }
@@ -306,15 +319,14 @@ static void judge_failed(struct batches *b, const struct group *group, const jso
 /* A batch that SQS refuses as a whole may have one bad entry: each is tried alone. */
 static void judge(struct batches *b, const struct group *group, const struct hd_aws_response *response) {
     struct hd_error why = {0};
-    json_t *answer = NULL;
+    const json_t *answer = NULL;
     if (response->code) {
         (void)hd_sqs_response_error(b->sqs, b->action, group->queue, group->kind, response, &why);
         if (response->code != HD_ERR_INVALID || group->count == 1)
             settle_group(b, group, &why);
         return;
     }
-    if (hd_json_parse(b->arena, response->body, response->body_bytes, 0, &answer, &why)) {
-        why.code = why.code == HD_ERR_NO_MEMORY ? HD_ERR_NO_MEMORY : HD_ERR_UNAVAILABLE;
+    if (hd_sqs_read_answer(b->action, response, b->arena, &answer, &why)) {
         settle_group(b, group, &why);
         return;
     }
@@ -588,8 +600,8 @@ static bool read_message(const struct hd_sqs_receive *ask, const json_t *item, s
 }
 
 static int read_received(struct hd_sqs_receive *ask, const struct hd_aws_response *response, struct hd_arena *arena, struct hd_error *err) {
-    json_t *answer = NULL;
-    int r = hd_json_parse(arena, response->body, response->body_bytes, HD_JSON_ALLOW_NUL, &answer, err);
+    const json_t *answer = NULL;
+    int r = hd_sqs_read_answer(receive_action, response, arena, &answer, err);
     if (r)
         return r;
     const json_t *items = json_object_get(answer, "Messages"), *item = NULL;
@@ -664,8 +676,8 @@ int hd_sqs_depth(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs_kind 
         return r;
     if (response.code)
         return hd_sqs_response_error(sqs, action, queue, kind, &response, err);
-    json_t *answer = NULL;
-    r = hd_json_parse(arena, response.body, response.body_bytes, 0, &answer, err);
+    const json_t *answer = NULL;
+    r = hd_sqs_read_answer(action, &response, arena, &answer, err);
     if (r)
         return r;
     const json_t *attributes = json_object_get(answer, "Attributes");

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "adapters/aws/client.h"
+#include "base/json.h"
 #include "core/queue.h"
 
 enum { HD_SQS_BATCH_MAX = 10, HD_SQS_BATCH_MAX_BYTES = 1024 * 1024, HD_SQS_MAX_RECEIVE_COUNT = 3 };
@@ -33,6 +34,9 @@ bool hd_sqs_is_absent(const struct hd_aws_response *response);
 /* One request. Its failure is no error: look at the response. body: members of a JSON object. */
 int hd_sqs_ask(struct hd_sqs *sqs, const char *action, const char *body, struct hd_arena *arena, struct hd_aws_response *ret_response,
                struct hd_error *err) HD_MUST_CHECK;
+/* The JSON of a response that did not fail. */
+int hd_sqs_read_answer(const char *action, const struct hd_aws_response *response, struct hd_arena *arena, const json_t **ret_answer,
+                       struct hd_error *err) HD_MUST_CHECK;
 /* The sentence about a response that failed, with the queue's name. */
 int hd_sqs_response_error(const struct hd_sqs *sqs, const char *action, enum hd_queue_name queue, enum hd_sqs_kind kind,
                           const struct hd_aws_response *response, struct hd_error *err);

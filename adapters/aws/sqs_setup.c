@@ -60,8 +60,8 @@ static int get_attributes(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_
         return r;
     if (response.code)
         return hd_sqs_response_error(sqs, action, queue, kind, &response, err);
-    json_t *answer = NULL;
-    r = hd_json_parse(arena, response.body, response.body_bytes, 0, &answer, err);
+    const json_t *answer = NULL;
+    r = hd_sqs_read_answer(action, &response, arena, &answer, err);
     if (r)
         return r;
     *ret_attributes = json_object_get(answer, "Attributes");
