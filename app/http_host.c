@@ -11,8 +11,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "app/threads.h"
 #include "base/metrics.h"
 #include "core/clock.h"
+#include "host/request.h"
 #include "host/settings.h"
 #include "host/tell.h"
 
@@ -22,6 +24,7 @@ enum {
     IDLE_CONNECTION_S = 60,
     DISCARD_MAX_BYTES = 8 * HD_HTTP_BODY_MAX_BYTES, /* of a body that is too large, before the connection is cut */
     LISTENERS_MAX = 2,
+    THREAD_END_MS = 500, /* for a thread whose store is asked nothing any more */
 };
 
 enum state { READING, WAITING /* for its commit */, ANSWERED };
@@ -53,14 +56,30 @@ struct listener {
     bool private;
 };
 
+/* The threads that answer where there is no committer, and what waits for them. */
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct mail *first, **end;
+    bool stopping;
+    struct answerer {
+        struct http_host *host;
+        struct hd_store *store;
+        pthread_t thread;
+        bool runs;
+    } * answerers;
+};
+
 struct http_host {
     struct http_host_options options;
     struct hd_context context;
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
     struct mailbox mailbox;
+    struct pool pool;
     int epoll_fd, wake_fd;
     pthread_t thread;
+    bool runs;
     atomic_bool stopping;
     _Atomic int64_t stop_at_ms;
     bool ended; /* the thread is over: nothing is decided any more */
@@ -239,9 +258,57 @@ static void fail(struct exchange *x, const struct hd_error *err) {
     hd_producer_failure(x->host->options.producer, &x->request, x->made, err, &x->response);
 }
 
-/* Decides; true when the answer must wait for a commit that is on its way. */
+/* ---- threads that answer ---- */
+
+static void hand_over(struct exchange *x) {
+    struct pool *pool = &x->host->pool;
+    x->state = WAITING;
+    x->commit.mail.next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    *pool->end = &x->commit.mail;
+    pool->end = &x->commit.mail.next;
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* The next request; NULL when there is none and never will be. */
+static struct exchange *next_request(struct pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->first && !pool->stopping)
+        pthread_cond_wait(&pool->work, &pool->lock);
+    struct mail *mail = pool->first;
+    if (mail) {
+        pool->first = mail->next;
+        if (!pool->first)
+            pool->end = &pool->first;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return (struct exchange *)mail;
+}
+
+static void *answer_requests(void *arg) {
+    struct answerer *answerer = arg;
+    struct http_host *host = answerer->host;
+    struct hd_context ctx = host->options.context;
+    ctx.store = answerer->store;
+    pthread_setname_np(pthread_self(), "http-answer");
+    for (struct exchange *x; (x = next_request(&host->pool));) {
+        hd_request_answer(host->options.producer, &ctx, host->options.clock, &x->request, x->made, host->options.self,
+                          host->options.happened, &x->response);
+        x->commit.result = (struct hd_commit_result){0}; /* whatever it is, it is the answer */
+        mailbox_put(&host->mailbox, &x->commit.mail);
+        hd_http_host_wake(host);
+    }
+    return NULL;
+}
+
+/* Decides; true when the answer must wait for a commit, or a thread, that is on its way. */
 static bool decide(struct exchange *x) {
     struct http_host *host = x->host;
+    if (!host->options.committer && !hd_producer_answers_at_once(host->options.producer, &x->request)) {
+        hand_over(x);
+        return true;
+    }
     keep_trace(x);
     hd_arena_reset(x->made);
     host->context.now_ms = now_ms(host);
@@ -436,6 +503,15 @@ static int listen_on(struct http_host *host, const char *address, bool private, 
     return watch(host, listener->epoll_fd, err);
 }
 
+static int make_answerers(struct http_host *host, struct hd_error *err) {
+    host->pool.answerers = calloc(host->options.store_count, sizeof *host->pool.answerers);
+    if (!host->pool.answerers)
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the HTTP host");
+    for (size_t i = 0; i < host->options.store_count; i++)
+        host->pool.answerers[i] = (struct answerer){.host = host, .store = host->options.stores[i]};
+    return 0;
+}
+
 int hd_http_host_new(const struct http_host_options *options, struct http_host **ret_host, struct hd_error *err) {
     struct http_host *host = calloc(1, sizeof *host);
     if (!host)
@@ -443,13 +519,18 @@ int hd_http_host_new(const struct http_host_options *options, struct http_host *
     host->options = *options;
     host->context = options->context;
     mailbox_init(&host->mailbox);
+    pthread_mutex_init(&host->pool.lock, NULL);
+    pthread_cond_init(&host->pool.work, NULL);
+    host->pool.end = &host->pool.first;
     host->seconds = hd_histogram("helpdesk_http_request_seconds", "From the first byte of a request to the last one of its answer", NULL);
     host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     host->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int r = host->epoll_fd < 0 || host->wake_fd < 0 ? hd_error_set(err, HD_ERR_UNAVAILABLE, "epoll: %s", strerror(errno)) : 0;
     if (!r)
         r = watch(host, host->wake_fd, err);
-    if (!r)
+    if (!r && !options->committer)
+        r = make_answerers(host, err);
+    if (!r && options->listen)
         r = listen_on(host, options->listen, false, err);
     if (!r && options->metrics_listen)
         r = listen_on(host, options->metrics_listen, true, err);
@@ -462,9 +543,14 @@ int hd_http_host_new(const struct http_host_options *options, struct http_host *
 }
 
 int hd_http_host_start(struct http_host *host, struct hd_error *err) {
-    if (pthread_create(&host->thread, NULL, run, host) != 0)
-        return hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the HTTP host");
-    return 0;
+    struct answerer *answerers = host->pool.answerers;
+    for (size_t i = 0; answerers && i < host->options.store_count; i++) {
+        answerers[i].runs = pthread_create(&answerers[i].thread, NULL, answer_requests, &answerers[i]) == 0;
+        if (!answerers[i].runs)
+            return hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the HTTP host");
+    }
+    host->runs = pthread_create(&host->thread, NULL, run, host) == 0;
+    return host->runs ? 0 : hd_error_set(err, HD_ERR_NO_MEMORY, "no thread for the HTTP host");
 }
 
 uint16_t hd_http_host_port(const struct http_host *host) {
@@ -478,12 +564,32 @@ void hd_http_host_wake(struct http_host *host) {
     (void)!write(host->wake_fd, &one, sizeof one);
 }
 
-void hd_http_host_stop(struct http_host *host, int64_t grace_ms) {
+static bool stop_answerers(struct http_host *host) {
+    struct pool *pool = &host->pool;
+    bool all_ended = true;
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    int64_t until_ms = hd_monotonic_ms() + THREAD_END_MS;
+    for (size_t i = 0; pool->answerers && i < host->options.store_count; i++) {
+        struct answerer *answerer = &pool->answerers[i];
+        if (answerer->runs && hd_thread_join_until(answerer->thread, until_ms))
+            answerer->runs = false;
+        all_ended = all_ended && !answerer->runs;
+    }
+    return all_ended;
+}
+
+bool hd_http_host_stop(struct http_host *host, int64_t grace_ms) {
     atomic_store(&host->stop_at_ms, now_ms(host) + grace_ms);
     atomic_store(&host->stopping, true);
     uint64_t one = 1;
     (void)!write(host->wake_fd, &one, sizeof one);
-    pthread_join(host->thread, NULL);
+    if (host->runs)
+        pthread_join(host->thread, NULL);
+    host->runs = false;
+    return stop_answerers(host);
 }
 
 void hd_http_host_free(struct http_host *host) {
@@ -498,6 +604,9 @@ void hd_http_host_free(struct http_host *host) {
         host->idle = x->next;
         exchange_free(x);
     }
+    free(host->pool.answerers);
+    pthread_mutex_destroy(&host->pool.lock);
+    pthread_cond_destroy(&host->pool.work);
     if (host->epoll_fd >= 0)
         close(host->epoll_fd);
     if (host->wake_fd >= 0)

@@ -300,3 +300,9 @@ const char *hd_producer_operation(const struct hd_producer *producer, const stru
     struct hd_route_match match = hd_route_find(request->method, request->path);
     return match.route ? match.route->operation : "";
 }
+
+bool hd_producer_answers_at_once(const struct hd_producer *producer, const struct hd_request *request) {
+    (void)producer;
+    struct hd_route_match match = hd_route_find(request->method, request->path);
+    return !match.route || match.route->at_once;
+}

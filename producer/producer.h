@@ -59,5 +59,8 @@ void hd_producer_decide(const struct hd_producer *producer, const struct hd_cont
 void hd_producer_failure(const struct hd_producer *producer, const struct hd_request *request, struct hd_arena *arena,
                          const struct hd_error *err, struct hd_response *ret_response);
 
+/* Whether it is answered without a look at the store: health, metrics, the page, and what there is no route for. */
+bool hd_producer_answers_at_once(const struct hd_producer *producer, const struct hd_request *request);
+
 /* The name of the route for metrics ("createTicket"), "" for none. Static. The same as the response's operation. */
 const char *hd_producer_operation(const struct hd_producer *producer, const struct hd_request *request);

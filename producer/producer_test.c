@@ -431,6 +431,30 @@ static void files_that_the_page_has_not_are_404(void **state) {
     }
 }
 
+static void what_is_answered_at_once_looks_at_no_store(void **state) {
+    (void)state;
+    static const struct hd_store_ops nothing = {0}; /* any read would crash */
+    struct hd_store none = {.ops = &nothing}, *kept = api->ctx.store;
+    size_t at_once = 0;
+    api->ctx.store = &none;
+    for (size_t i = 0; i < hd_route_count; i++) {
+        struct hd_request request = {.method = hd_routes[i].method, .path = hd_routes[i].path, .query = ""};
+        assert_int_equal(hd_producer_answers_at_once(api->producer, &request), hd_routes[i].at_once);
+        if (!hd_routes[i].at_once)
+            continue;
+        struct hd_api_answer answer =
+            hd_ask(api, .method = hd_routes[i].method, .path = hd_routes[i].path, .token = hd_api_token(api, HD_ROLE_ADMIN, "carla"));
+        assert_in_range(answer.status, 200, 404);
+        at_once++;
+    }
+    assert_true(at_once >= 5);
+    struct hd_request unknown = {.method = "GET", .path = "/nowhere", .query = ""};
+    assert_true(hd_producer_answers_at_once(api->producer, &unknown));
+    struct hd_api_answer answer = hd_ask(api, .path = "/nowhere");
+    api->ctx.store = kept;
+    hd_assert_problem(api, answer, 404, "not-found");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -439,6 +463,7 @@ int main(void) {
         TEST(a_bad_token_is_a_401_that_says_so),
         TEST(the_schemes_name_may_be_in_any_case),
         TEST(the_token_is_looked_at_before_the_body),
+        TEST(what_is_answered_at_once_looks_at_no_store),
         TEST(metrics_need_no_token_on_their_own_listener),
         TEST(whom_the_host_vouches_for_needs_no_token),
         TEST(beside_a_host_that_vouches_a_token_counts_for_nothing),

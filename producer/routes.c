@@ -19,6 +19,7 @@ enum {
 };
 
 #define WORK .adds_work = true
+#define AT_ONCE .at_once = true
 #define QUERY(...) .query = {__VA_ARGS__}
 
 /* clang-format off: a table */
@@ -45,13 +46,13 @@ const struct hd_route hd_routes[] = {
     {"POST", "/inbox/{id}/read", "readInboxItem", PEOPLE, HD_BODY_NONE, .decide = hd_read_inbox},
     {"GET", "/auth/me", "whoAmI", PEOPLE | SERVICE, HD_BODY_NONE, .decide = hd_who_am_i},
     {"POST", "/auth/demo", "demoLogin", ANYBODY, HD_BODY_JSON, .decide = hd_demo_login},
-    {"GET", "/openapi.yaml", "getOpenapi", ANYBODY, HD_BODY_NONE, .decide = hd_get_openapi},
-    {"GET", "/healthz", "healthz", ANYBODY, HD_BODY_NONE, .decide = hd_healthz},
+    {"GET", "/openapi.yaml", "getOpenapi", ANYBODY, HD_BODY_NONE, AT_ONCE, .decide = hd_get_openapi},
+    {"GET", "/healthz", "healthz", ANYBODY, HD_BODY_NONE, AT_ONCE, .decide = hd_healthz},
     {"GET", "/readyz", "readyz", ANYBODY, HD_BODY_NONE, .decide = hd_readyz},
-    {"GET", "/metrics", "metrics", ADMIN | SERVICE, HD_BODY_NONE, .decide = hd_show_metrics},
-    {"GET", "/", "root", ANYBODY, HD_BODY_NONE, .decide = hd_go_to_page},
-    {"GET", "/ui", "rootOfPage", ANYBODY, HD_BODY_NONE, .decide = hd_go_to_page},
-    {"GET", "/ui/{path}", "getPage", ANYBODY, HD_BODY_NONE, .decide = hd_get_page},
+    {"GET", "/metrics", "metrics", ADMIN | SERVICE, HD_BODY_NONE, AT_ONCE, .decide = hd_show_metrics},
+    {"GET", "/", "root", ANYBODY, HD_BODY_NONE, AT_ONCE, .decide = hd_go_to_page},
+    {"GET", "/ui", "rootOfPage", ANYBODY, HD_BODY_NONE, AT_ONCE, .decide = hd_go_to_page},
+    {"GET", "/ui/{path}", "getPage", ANYBODY, HD_BODY_NONE, AT_ONCE, .decide = hd_get_page},
 };
 /* clang-format on */
 

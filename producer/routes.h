@@ -22,6 +22,7 @@ struct hd_route {
     const char *operation;
     unsigned roles; /* set of 1 << enum hd_role; 0: anybody, without a token */
     enum hd_body_kind body;
+    bool at_once;                          /* reads no store: a host whose store may keep it waiting need not wait for these */
     bool adds_work;                        /* answered with 503 while the queues are full */
     const char *query[HD_ROUTE_QUERY_MAX]; /* the parameters that it reads; another is refused, where there are any */
     int (*decide)(struct hd_call *call, struct hd_error *err);
