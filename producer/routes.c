@@ -62,7 +62,7 @@ static_assert(HD_ARRAY_LEN(hd_routes) <= HD_ROUTES_MAX, "struct hd_producer has 
 /* Where in path the {…} of pattern stands. */
 static bool matches(const char *pattern, const char *path, const char **ret_rest, size_t *ret_len) {
     size_t same = 0;
-    while (pattern[same] && pattern[same] == path[same])
+    while (pattern[same] && pattern[same] != '{' && pattern[same] == path[same]) /* a path may have a brace, too */
         same++;
     if (pattern[same] != '{') {
         *ret_rest = NULL;

@@ -156,6 +156,8 @@ static void paths_lead_to_their_routes(void **state) {
     finds("GET", "/ui/", "getPage", "");
     finds("GET", "/ui/assets/a/b.js", "getPage", "assets/a/b.js");
     finds("HEAD", "/healthz", "healthz", NULL);
+    finds("GET", "/tickets/{id}", "getTicket", "{id}"); /* what looks like the table's own pattern is a path as any other */
+    finds("GET", "/ui/{path}", "getPage", "{path}");
 }
 
 static void other_paths_lead_nowhere(void **state) {
