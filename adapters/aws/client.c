@@ -21,6 +21,7 @@ enum {
     SKEW_MIN_MS = 60 * 1000,   /* a Date is whole seconds old when it is read; less than this is no reason for a refusal */
     CONNECTION_IDLE_MAX_S = 30,
     LOOK_AT_LEAST_EVERY_MS = 500, /* whatever libcurl believes it waits for */
+    GAP_MS = 50,                  /* that nobody looked for is no delay of a service's */
     SCRATCH_MAX_BYTES = 256 * 1024,
     HEADER_VALUE_MAX_BYTES = 256,
     OPERATION_MAX_BYTES = 96,
@@ -61,6 +62,7 @@ struct hd_aws_client {
     struct hd_arena *scratch; /* of the try that is being signed */
     size_t running;
     int tokens;
+    int64_t used_at_ms, used_at_unix_ms; /* monotonic, and by the clock on the wall */
     bool curl_ready;
 };
 
@@ -91,6 +93,14 @@ void hd_aws_client_free(struct hd_aws_client *client) {
     free(client);
 }
 
+static CURLM *multi_new(void) {
+    CURLM *multi = curl_multi_init();
+    if (multi && curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)HD_AWS_CONNECTIONS_MAX) == CURLM_OK)
+        return multi;
+    curl_multi_cleanup(multi);
+    return NULL;
+}
+
 int hd_aws_client_new(struct hd_aws *aws, struct hd_aws_client **ret_client, struct hd_error *err) {
     struct hd_aws_client *client = calloc(1, sizeof *client);
     if (!client)
@@ -98,10 +108,9 @@ int hd_aws_client_new(struct hd_aws *aws, struct hd_aws_client **ret_client, str
     client->aws = aws;
     client->tokens = BUDGET_TOKENS;
     client->curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-    client->multi = client->curl_ready ? curl_multi_init() : NULL;
+    client->multi = client->curl_ready ? multi_new() : NULL;
     client->scratch = hd_arena_new(SCRATCH_MAX_BYTES);
-    if (!client->multi || !client->scratch ||
-        curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)HD_AWS_CONNECTIONS_MAX) != CURLM_OK) {
+    if (!client->multi || !client->scratch) {
         hd_aws_client_free(client);
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for requests to AWS");
     }
@@ -596,8 +605,52 @@ static bool any_left(const struct call *calls, size_t count) {
     return false;
 }
 
+/* A process that was frozen finds connections that look alive and are not. libcurl knows how long one has been idle by the monotonic clock alone, which stands still meanwhile. */
+static int forget_dead_connections(struct hd_aws_client *client, struct hd_error *err) {
+    const struct hd_clock *clock = hd_aws_options(client->aws)->clock;
+    int64_t now_ms = hd_monotonic_ms(), unix_ms = clock->now_ms(clock);
+    int64_t frozen_ms = (unix_ms - client->used_at_unix_ms) - (now_ms - client->used_at_ms);
+    bool used = client->used_at_ms != 0;
+    client->used_at_ms = now_ms;
+    client->used_at_unix_ms = unix_ms;
+    if (!used || frozen_ms < CONNECTION_IDLE_MAX_S * 1000)
+        return 0;
+    CURLM *fresh = multi_new();
+    if (!fresh)
+        return no_memory(err);
+    curl_multi_cleanup(client->multi);
+    client->multi = fresh;
+    return 0;
+}
+
+static void postpone_deadlines(struct call *calls, size_t count, int64_t by_ms) {
+    for (size_t i = 0; i < count; i++)
+        if (calls[i].step == RUNNING)
+            calls[i].deadline_ms += by_ms;
+}
+
+static void run_to_the_end(struct hd_aws_client *client, struct call *calls, size_t count, struct hd_arena *arena) {
+    int64_t begun_ms = hd_monotonic_ms();
+    for (int wait = 0, running = 0; any_left(calls, count);) {
+        int64_t looked_ms = hd_monotonic_ms(), gap_ms = looked_ms - begun_ms - wait;
+        if (gap_ms > GAP_MS)
+            postpone_deadlines(calls, count, gap_ms);
+        begun_ms = looked_ms;
+        start_due(client, calls, count, arena);
+        curl_multi_perform(client->multi, &running);
+        take_ended(client, arena);
+        end_late(client, calls, count, looked_ms, arena);
+        wait = wait_ms(client, calls, count, hd_monotonic_ms());
+        if (any_left(calls, count))
+            curl_multi_poll(client->multi, NULL, 0, wait, NULL);
+    }
+}
+
 int hd_aws_call_all(struct hd_aws_client *client, const struct hd_aws_request *requests, size_t count, struct hd_arena *arena,
                     struct hd_aws_response *ret_responses, struct hd_error *err) {
+    int r = forget_dead_connections(client, err);
+    if (r < 0)
+        return r;
     struct call *calls = calloc(count + 1, sizeof *calls);
     if (!calls)
         return no_memory(err);
@@ -605,16 +658,7 @@ int hd_aws_call_all(struct hd_aws_client *client, const struct hd_aws_request *r
         ret_responses[i] = (struct hd_aws_response){.type = "", .message = "", .body = ""};
         calls[i] = (struct call){.request = &requests[i], .response = &ret_responses[i]};
     }
-    while (any_left(calls, count)) {
-        int running = 0;
-        start_due(client, calls, count, arena);
-        int64_t looked_ms = hd_monotonic_ms();
-        curl_multi_perform(client->multi, &running);
-        take_ended(client, arena);
-        end_late(client, calls, count, looked_ms, arena);
-        if (any_left(calls, count))
-            curl_multi_poll(client->multi, NULL, 0, wait_ms(client, calls, count, hd_monotonic_ms()), NULL);
-    }
+    run_to_the_end(client, calls, count, arena);
     free(calls);
     return 0;
 }

@@ -492,6 +492,18 @@ static void a_kept_connection_that_was_closed_meanwhile_costs_no_try(void **stat
     assert_int_equal(hd_stand_in_connections(b->server), 2);
 }
 
+static void connections_that_a_frozen_process_kept_are_not_trusted(void **state) {
+    struct bench *b = *state;
+    SCRIPT(b, SAYS(200, "{}"));
+    assert_int_equal(call(b, &get_item).code, 0);
+    b->now_ms += 29 * 1000;
+    assert_int_equal(call(b, &get_item).code, 0);
+    assert_int_equal(hd_stand_in_connections(b->server), 1);
+    b->now_ms += 31 * 1000; /* and by the monotonic clock no time has passed */
+    assert_int_equal(call(b, &get_item).code, 0);
+    assert_int_equal(hd_stand_in_connections(b->server), 2);
+}
+
 static void a_kept_connection_that_dies_under_a_request_leaves_it_unsure(void **state) {
     struct bench *b = *state;
     SCRIPT(b, SAYS(200, "{}"), DOES(HD_STAND_IN_DROPS), SAYS(400, ERROR_OF("ConditionalCheckFailedException")));
@@ -691,6 +703,7 @@ int main(void) {
         TEST(what_goes_well_earns_repetitions),
         TEST(requests_in_turn_share_a_connection),
         TEST(a_kept_connection_that_was_closed_meanwhile_costs_no_try),
+        TEST(connections_that_a_frozen_process_kept_are_not_trusted),
         TEST(a_kept_connection_that_dies_under_a_request_leaves_it_unsure),
         TEST(many_go_at_once_as_far_as_connections_do_and_each_gets_its_own_answer),
         TEST(none_at_all_is_nothing_to_do),
