@@ -15,7 +15,6 @@ enum {
     RECEIVE_AT_ONCE = 64,        /* of one queue, before the next one has its turn */
     RETRY_AFTER_ERROR_MS = 1000, /* when the store or the memory fails */
     TELL_EVERY_MS = 1000,
-    VISIBILITY_MARGIN_MS = 60 * 1000,
     IDLE_MS = 250, /* look for messages of other processes this often */
     PROCESSORS_MAX = 16,
 };
@@ -125,7 +124,7 @@ static void job_failed(struct job *job, const struct hd_error *err) {
 }
 
 static int64_t visibility_ms(const struct worker *w) {
-    return 2 * w->jobs.context.send_timeout_ms + VISIBILITY_MARGIN_MS;
+    return hd_job_visibility_ms(&w->jobs.context);
 }
 
 /* An outcome that cannot be written down now is kept, and written when that is possible: sending again would be a second message. */

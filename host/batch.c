@@ -290,8 +290,8 @@ static void abandon_rest(struct hd_batch *b) {
     size_t unfinished = b->count - b->at[ENDED];
     if (unfinished == 0)
         return;
-    hd_log(HD_LOG_WARN, "time is up for messages in work", NULL, HD_LOG_INT("sending", (int64_t)b->at[SENDING]),
-           HD_LOG_INT("unrecorded", (int64_t)b->at[KEPT]));
+    hd_log(HD_LOG_WARN, "time is up for messages in work", NULL, HD_LOG_INT("count", (int64_t)unfinished),
+           HD_LOG_INT("sending", (int64_t)b->at[SENDING]), HD_LOG_INT("unrecorded", (int64_t)b->at[KEPT]));
     if (b->at[SENDING] > 0) {
         hd_dispatcher_free(b->dispatcher);
         b->dispatcher = NULL;
@@ -316,9 +316,9 @@ static bool make_member(struct hd_batch *b, size_t i) {
 }
 
 void hd_batch_run(struct hd_batch *b, const struct hd_processor *processor, const struct hd_message *messages, size_t count,
-                  int64_t deadline_ms, enum hd_fate *ret_fates) {
+                  int64_t until_ms, enum hd_fate *ret_fates) {
     struct hd_error err = {0};
-    b->deadline_ms = deadline_ms;
+    b->deadline_ms = until_ms;
     b->extended_at_ms = now_ms(b);
     memset(b->at, 0, sizeof b->at);
     for (b->count = 0; b->count < count && make_member(b, b->count); b->count++)
@@ -326,8 +326,10 @@ void hd_batch_run(struct hd_batch *b, const struct hd_processor *processor, cons
     b->at[TAKEN] = b->count;
     if (!b->dispatcher && open_dispatcher(b, &err))
         hd_log_error(HD_LOG_ERROR, "no transfer can be begun", NULL, &err);
-    begin_all(b, processor, messages);
-    work(b);
+    if (b->extended_at_ms < deadline_ms(b)) { /* else nothing is begun that could not be ended */
+        begin_all(b, processor, messages);
+        work(b);
+    }
     abandon_rest(b);
     for (size_t i = 0; i < count; i++)
         ret_fates[i] = i < b->count ? b->members[i]->fate : HD_FATE_LEFT;

@@ -505,10 +505,27 @@ static void a_peer_that_never_answers_is_a_failure_that_is_recorded_in_time(void
     assert_int_equal(count_of(f, HD_SENDING), 0);
 }
 
-static void without_time_nothing_is_sent(void **state) {
+static void without_time_nothing_is_begun(void **state) {
     struct fixture *f = *state;
     mails(f, 1);
     assert_int_equal(run(f, &hd_email_processor, 0), 1);
+    assert_int_equal(f->fates[0], HD_FATE_LEFT);
+    assert_int_equal(f->commits, 0);
+    atomic_fetch_add(&f->now_ms, HD_HOST_VISIBILITY_MS + 1);
+    assert_int_equal(run(f, &hd_email_processor, LONG_MS), 1);
+    assert_int_equal(f->fates[0], HD_FATE_DONE);
+    check_attempts(f, "sent");
+}
+
+static void be_slow(struct fixture *f) {
+    atomic_fetch_add(&f->now_ms, LONG_MS + 1);
+}
+
+static void what_was_begun_and_has_no_time_left_is_not_sent(void **state) {
+    struct fixture *f = *state;
+    mails(f, 1);
+    f->before_commit = be_slow;
+    assert_int_equal(run(f, &hd_email_processor, LONG_MS), 1);
     assert_int_equal(f->fates[0], HD_FATE_DONE);
     assert_int_equal(hd_peer_requests(&f->peer), 0);
     check_attempts(f, "retry");
@@ -602,7 +619,8 @@ int main(void) {
         BATCH_TEST(an_outcome_that_cannot_be_recorded_by_the_deadline_is_an_interrupted_attempt),
         BATCH_TEST(a_commit_whose_answer_is_lost_at_the_end_is_not_sent_twice),
         BATCH_TEST(a_peer_that_never_answers_is_a_failure_that_is_recorded_in_time),
-        BATCH_TEST(without_time_nothing_is_sent),
+        BATCH_TEST(without_time_nothing_is_begun),
+        BATCH_TEST(what_was_begun_and_has_no_time_left_is_not_sent),
         BATCH_TEST(a_run_that_is_told_to_hurry_abandons_what_it_waits_for),
         BATCH_TEST(after_an_abandoned_transfer_the_next_batch_sends),
         BATCH_TEST(a_message_that_its_queue_gave_up_becomes_a_dead_letter),

@@ -5,7 +5,14 @@
 
 #include "processors/task.h"
 
-enum { JOB_MEMORY_MAX_BYTES = 16 * 1024 * 1024 /* more than a request may use: what came in can be worked on */ };
+enum {
+    JOB_MEMORY_MAX_BYTES = 16 * 1024 * 1024, /* more than a request may use: what came in can be worked on */
+    VISIBILITY_MARGIN_MS = 60 * 1000,
+};
+
+int64_t hd_job_visibility_ms(const struct hd_context *ctx) {
+    return 2 * ctx->send_timeout_ms + VISIBILITY_MARGIN_MS;
+}
 
 int hd_job_init(struct hd_job *job, struct hd_error *err) {
     *job = (struct hd_job){.work.arena = hd_arena_new(JOB_MEMORY_MAX_BYTES)};

@@ -38,6 +38,9 @@ struct hd_job {
         decision; /* what a decision takes of the arena is given back before the next one: there may be very many while the store cannot be written */
 };
 
+/* How long a message is to be hidden while it is worked on: two transfers, and what lies around them. */
+int64_t hd_job_visibility_ms(const struct hd_context *ctx);
+
 /* Makes the arena. HD_ERR_NO_MEMORY. */
 int hd_job_init(struct hd_job *job, struct hd_error *err) HD_MUST_CHECK;
 void hd_job_clear(struct hd_job *job); /* takes {0} */
