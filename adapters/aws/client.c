@@ -24,6 +24,7 @@ enum {
     GAP_MS = 50,                  /* that nobody looked for is no delay of a service's */
     SCRATCH_MAX_BYTES = 256 * 1024,
     HEADER_VALUE_MAX_BYTES = 256,
+    BODY_KEPT_MAX_BYTES = 64 * 1024, /* of room for the next answer */
     OPERATION_MAX_BYTES = 96,
 };
 
@@ -140,6 +141,8 @@ static void give_back(struct hd_aws_client *client, struct handle *handle) {
     curl_easy_reset(handle->easy);
     curl_slist_free_all(handle->headers);
     handle->headers = NULL;
+    if (handle->body.capacity > (size_t)BODY_KEPT_MAX_BYTES)
+        hd_buffer_free(&handle->body);
     hd_buffer_clear(&handle->body);
     handle->next = client->free_handles;
     client->free_handles = handle;

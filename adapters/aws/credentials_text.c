@@ -1,7 +1,7 @@
 #include "adapters/aws/credentials_text.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -133,10 +133,9 @@ int hd_credentials_answer_read(const char *body, size_t len, struct hd_arena *ar
 /* ---- where containers' keys come from ---- */
 
 static bool is_loopback(const char *host) {
-    unsigned a, b, c, d;
-    char more;
+    struct in_addr address;
     return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-           (sscanf(host, "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &more) == 4 && a == 127 && b < 256 && c < 256 && d < 256);
+           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
 static bool is_allowed(const char *scheme, const char *host) {

@@ -400,7 +400,7 @@ static int sign(struct signing *s, struct hd_sigv4_signed *ret_signed, struct hd
         r = extend_query(s, err);
     if (r == 0)
         r = make_canonical_request(s, &result.canonical_request, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     result.string_to_sign = make_string_to_sign(s, result.canonical_request);
     result.signature = result.string_to_sign ? make_signature(s, result.string_to_sign) : NULL;
