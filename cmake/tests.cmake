@@ -47,9 +47,10 @@ elseif(NOT HELPDESK_TESTS STREQUAL "OFF")
 endif()
 
 if(cmocka_FOUND)
+  pkg_check_modules(ssl REQUIRED IMPORTED_TARGET libssl) # a server with a certificate, for tests alone
   set(floors_below_app hd_host hd_producer hd_processors hd_adapters hd_core hd_assets hd_base)
   hd_sources(support tests/support/*.c tests/contract/*.c tests/sim/*.c tests/unit/*.c)
-  hd_floor(hd_test_support SOURCES ${support} USES PkgConfig::cmocka)
+  hd_floor(hd_test_support SOURCES ${support} USES PkgConfig::cmocka PkgConfig::ssl)
   hd_c_tests(unit "hd_base;hd_assets" base/*_test.c)
   hd_c_tests(unit "hd_core;hd_assets" core/*_test.c)
   hd_c_tests(unit "${floors_below_app}" adapters/*/*_test.c producer/*_test.c processors/*_test.c host/*_test.c)

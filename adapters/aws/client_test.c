@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/rfc3339.h"
 #include "tests/support/stand_in.h"
+#include "tests/support/tls.h"
 
 #define NOW_MS INT64_C(1790000000000)
 enum { SEEN_MAX = 512, ARENA_BYTES = 64 * 1024 * 1024 };
@@ -543,6 +544,38 @@ static void none_at_all_is_nothing_to_do(void **state) {
     assert_int_equal(hd_aws_call_all(b->client, NULL, 0, b->arena, NULL, NULL), 0);
 }
 
+static struct hd_aws_response call_tls(struct bench *b, const struct hd_tls *tls, const char *host, const char *ca_file) {
+    char url[64];
+    (void)snprintf(url, sizeof url, "https://%s:%d", host, hd_tls_port(tls));
+    setenv("AWS_ENDPOINT_URL", url, 1);
+    unsetenv("AWS_CA_BUNDLE");
+    if (ca_file)
+        setenv("AWS_CA_BUNDLE", ca_file, 1);
+    open_client(b);
+    struct hd_aws_response response = call(b, &get_item);
+    hd_aws_client_free(b->client);
+    hd_aws_free(b->aws);
+    b->client = NULL;
+    b->aws = NULL;
+    return response;
+}
+
+static void a_certificate_must_be_trusted_and_for_the_name_that_was_asked(void **state) {
+    struct bench *b = *state;
+    struct hd_tls *tls = hd_tls_new();
+    struct hd_aws_response stranger = call_tls(b, tls, "localhost", NULL);
+    struct hd_aws_response other_name = call_tls(b, tls, "127.0.0.1", hd_tls_certificate(tls));
+    assert_int_equal(hd_tls_requests(tls), 0); /* nothing was sent before that was known */
+    struct hd_aws_response right = call_tls(b, tls, "localhost", hd_tls_certificate(tls));
+    assert_int_equal(stranger.code, HD_ERR_CONFIGURATION);
+    assert_int_equal(stranger.tries, 1);
+    assert_int_equal(other_name.code, HD_ERR_CONFIGURATION);
+    assert_int_equal(other_name.tries, 1);
+    assert_int_equal(right.code, 0);
+    assert_string_equal(right.body, "{}");
+    hd_tls_free(tls);
+}
+
 /* ---- the clock, the keys ---- */
 
 static void a_clock_that_is_wrong_is_corrected_once_for_all_requests(void **state) {
@@ -707,6 +740,7 @@ int main(void) {
         TEST(a_kept_connection_that_dies_under_a_request_leaves_it_unsure),
         TEST(many_go_at_once_as_far_as_connections_do_and_each_gets_its_own_answer),
         TEST(none_at_all_is_nothing_to_do),
+        TEST(a_certificate_must_be_trusted_and_for_the_name_that_was_asked),
         TEST(a_clock_that_is_wrong_is_corrected_once_for_all_requests),
         TEST(a_signature_that_is_refused_though_the_clock_is_right_is_a_wrong_secret),
         TEST(keys_that_a_service_calls_expired_are_asked_for_anew),
