@@ -1,5 +1,6 @@
 /* helpdesk: finds the command, loads the settings, runs it. */
 #include <curl/curl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,6 +44,7 @@ static int run_command(const struct command *command, const char *config_file, i
     struct hd_settings *settings = NULL;
     hd_json_init();
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to connections that their peers may have closed */
     if (hd_settings_load(config_file, tell, &settings, NULL))
         return 1;
     hd_log_set_level(hd_settings_log_level(settings));

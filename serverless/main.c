@@ -1,6 +1,7 @@
 /* bootstrap: what Lambda starts for each of our functions (custom runtime provided.al2023; _HANDLER names the function). Starts, then handles one event after another. */
 #include <curl/curl.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,7 @@ int main(void) {
         return 2;
     }
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to connections that were closed while this process was frozen */
     int status = run(&b);
     hd_function_stop(b.started);
     hd_arena_free(b.arena);
