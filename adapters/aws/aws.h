@@ -30,7 +30,8 @@ struct hd_aws_options {
     const struct hd_random *random;
 };
 
-/* Strings of options are copied. Asks nobody anything yet. HD_ERR_CONFIGURATION: no region, or an endpoint that is no URL. */
+/* Strings of options are copied. Asks nobody anything yet. It is for processes that ignore SIGPIPE: OpenSSL writes to connections that may have been closed.
+ * HD_ERR_CONFIGURATION: no region, or an endpoint that is no URL. */
 int hd_aws_new(const struct hd_aws_options *options, struct hd_aws **ret_aws, struct hd_error *err) HD_MUST_CHECK;
 void hd_aws_free(struct hd_aws *aws); /* takes NULL; all views are closed */
 
