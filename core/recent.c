@@ -67,7 +67,8 @@ static struct slot *slot_of(struct hd_recent *recent, enum kind kind, const char
     uint64_t hash = 14695981039346656037u + (uint64_t)kind; /* FNV-1a */
     for (const char *c = id; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    return &recent->slots[(hash >> 20) % HD_RECENT_SLOTS];
+    /* FNV moves the last letters' difference into its lowest and its highest bits only: ana-1 and ana-2 would have one slot. Multiplied again (Fibonacci hashing) it reaches those that count. */
+    return &recent->slots[(hash * 11400714819323198485u >> 32) % HD_RECENT_SLOTS];
 }
 
 static void keep(struct hd_recent *recent, enum kind kind, int64_t now_ms, const void *thing) {

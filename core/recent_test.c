@@ -76,6 +76,27 @@ static void a_copy_outlives_what_it_was_copied_from(void **state) {
     assert_string_equal(name, "Ana");
 }
 
+static void ids_that_differ_at_their_end_do_not_take_each_others_place(void **state) {
+    (void)state;
+    enum { PEOPLE = 100 };
+    size_t kept = 0;
+    for (int64_t version = 0; version < 2; version++) {
+        for (int i = 0; i < PEOPLE; i++) {
+            char *id = hd_arena_printf(arena, "desk-%02d", i);
+            struct hd_user user = {.user_id = id, .version = version + 1, .name = version ? "new" : "old", .role = HD_ROLE_CUSTOMER};
+            struct hd_changeset changes = hd_changeset(arena);
+            hd_put_user(&changes, &user, version);
+            commit(&changes);
+        }
+        for (int i = 0; i < PEOPLE; i++) {
+            const struct hd_user *user = NULL;
+            assert_int_equal(hd_recent_user(recent, store, NOW_MS, arena, hd_arena_printf(arena, "desk-%02d", i), &user, NULL), 0);
+            kept += version == 1 && strcmp(user->name, "old") == 0;
+        }
+    }
+    assert_in_range(kept, PEOPLE * 9 / 10, PEOPLE); /* of 4,096 places */
+}
+
 static void what_is_not_there_is_not_kept(void **state) {
     (void)state;
     const struct hd_event *event = NULL;
@@ -115,6 +136,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_was_read_is_kept_for_its_time_and_no_longer),
         TEST(a_copy_outlives_what_it_was_copied_from),
+        TEST(ids_that_differ_at_their_end_do_not_take_each_others_place),
         TEST(what_is_not_there_is_not_kept),
         TEST(a_notification_is_given_out_once),
         TEST(things_of_different_kinds_with_one_id_are_not_mixed_up),
