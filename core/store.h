@@ -1,8 +1,10 @@
 /* The store port: what the system remembers. Three implementations pass one contract suite (tests/contract/): memory, sqlite, aws.
  *
  * A struct hd_store belongs to one thread; a host opens one for each of its threads. Values that are read live in the caller's arena.
- * A read of one thing gives 0 and NULL when there is none. A list is newest first, by when a thing was first stored: a change does not move it. A page has at most page->limit items, and may be
- * shorter; its cursor is opaque text, NULL as soon as the last item was given, and survives inserts and removals between pages.
+ * A read of one thing gives 0 and NULL when there is none. A list is newest first, by when a thing was created (created_at_ms; of one moment, in any order that stays): a
+ * change does not move it. A page has at most page->limit items, and may be
+ * shorter; its cursor is opaque text, NULL as soon as the last item was given (an implementation that looks at a bounded amount for a page may find
+ * out only on the next one, which is then empty, that nothing more matches), and survives inserts and removals between pages.
  * An e-mail address is compared without regard to the case of ASCII letters; NULL is never taken.
  * Reads see every commit whose result was known before the read began, from whatever thread or process. The lists (and unread) of an implementation whose indexes follow its table
  * (DynamoDB) may lack the last second's commits; what they show of a thing is as it is now.

@@ -530,6 +530,7 @@ static void an_own_write_is_seen_by_the_next_read_of_every_view(struct hd_fixtur
     struct hd_inbox_filter inbox = {.user_id = "u-1", .unread = true};
     for (int round = 0; round < 20; round++) {
         struct hd_fixture *writer = views[round % 2];
+        f->stamp_ms = other.stamp_ms = f->stamp_ms > other.stamp_ms ? f->stamp_ms : other.stamp_ms; /* one clock */
         const char *ticket_id = hd_textf(f, "tkt-%d", round);
         struct hd_ticket ticket = hd_sample_ticket(f, ticket_id);
         struct hd_user user = hd_sample_user(f, hd_textf(f, "user-%d", round));
