@@ -4,8 +4,6 @@
  * same names, but for its id, which stands in the key. NULL members, and times that never were (0), are absent. A long text is compressed (base/compress.h) into a binary attribute. */
 #pragma once
 
-#include <jansson.h>
-
 #include "adapters/aws/aws.h"
 #include "base/buffer.h"
 #include "base/compress.h"
