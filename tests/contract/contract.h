@@ -31,6 +31,7 @@ struct hd_contract_backend {
         waits_well; /* counts time in milliseconds, and knows when to ask again: a host that waits until next_due_ms never asks in a circle */
     bool
         fences_receipts; /* the queue is part of the store's transactions: it refuses older receipts, knows its oldest message, gives nothing up, and may be asked ten thousand times */
+    bool knows_the_end;  /* of a list, however much a filter passes over: no page is empty but the first of an empty list */
     bool one_transaction; /* a changeset of HD_CHANGES_MAX is as atomic as a small one (DynamoDB: 100 actions) */
 };
 

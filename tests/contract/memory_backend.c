@@ -32,5 +32,6 @@ const struct hd_contract_backend hd_memory_backend = {
     .fifo = true,
     .waits_well = true,
     .fences_receipts = true,
+    .knows_the_end = true,
     .one_transaction = true,
 };

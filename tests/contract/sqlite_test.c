@@ -129,6 +129,7 @@ int main(void) {
         .fifo = true,
         .waits_well = true,
         .fences_receipts = true,
+        .knows_the_end = true,
         .one_transaction = true,
     };
     return hd_contract_run(&backend);
