@@ -4,7 +4,7 @@ jobs := -j$(shell nproc)
 build = cmake --preset $(1) --log-level=WARNING $(3) >/dev/null && cmake --build --preset $(1) $(jobs) $(2)
 c_sources = find . \( -name node_modules -o -name build -o -name .git \) -prune -o \( -name '*.c' -o -name '*.h' \) -print0
 
-.PHONY: all run test dev asan tsan fuzz coverage bench lint format deps clean help
+.PHONY: all run test dev asan tsan fuzz coverage bench bench-lambda lint format deps clean help
 .NOTPARALLEL:
 
 all: ## build the release binary at build/helpdesk (installs nothing)
@@ -52,6 +52,11 @@ bench: ## measure, beside the peers
 	@$(call build,release)
 	@bench/run $(ARGS)
 
+bench-lambda: ## measure the Lambda functions, beside Node's (ARGS=--quick for less)
+	@scripts/install-deps bench-lambda
+	@$(call build,release,--target lambda bench_standin)
+	@scripts/with-emulators -- bench/lambda/run $(ARGS)
+
 lint: ## formatting, includes between floors, clang-tidy, the page's linters
 	@scripts/install-deps lint
 	@scripts/lint
@@ -60,10 +65,10 @@ format: ## rewrite all C files by .clang-format
 	@$(c_sources) | xargs -0 clang-format-14 -i
 
 deps: ## install everything that any target needs
-	@scripts/install-deps run test lint fuzz coverage bench
+	@scripts/install-deps run test lint fuzz coverage bench bench-lambda
 
 clean: ## remove everything that was built
 	rm -rf build frontend/dist
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
