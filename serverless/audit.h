@@ -2,13 +2,12 @@
  * write the table can change). */
 #pragma once
 
-#include <stdbool.h>
-
 #include "serverless/stream_event.h"
 
-/* The record's line, if it is a new audit entry (X#…) or attempt (N#…/A#…): {"what":"audit"|"attempt","pk":…,"sk":…, then the item's members}. What the message said (an attempt's) is left out: it is the table's. False: it
- * is neither. Check out afterwards. */
-bool hd_audit_write(struct hd_buffer *out, const struct hd_stream_record *record);
+/* The record's line, if it is a new audit entry ({"what":"audit","auditId":…,"action":…}) or attempt ({"what":"attempt","notificationId":…,"number":…}); *ret_written says whether it was. What the message said is not in
+ * it: that is the table's. HD_ERR_CORRUPT: it is no such item. HD_ERR_NO_MEMORY. */
+int hd_audit_write(struct hd_buffer *out, const struct hd_stream_record *record, struct hd_arena *arena, bool *ret_written,
+                   struct hd_error *err) HD_MUST_CHECK;
 
 /* All of it, or an error. HD_ERR_UNAVAILABLE. */
 int hd_audit_put_out(const struct hd_buffer *lines, int fd, struct hd_error *err) HD_MUST_CHECK;

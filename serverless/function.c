@@ -196,24 +196,30 @@ static int handle_outbox(struct hd_started *f, const struct hd_invocation *invoc
 
 /* ---- audit ---- */
 
+/* An entry that cannot be written holds up those behind it, until the event source gives it up: none may be missing unseen. */
 static int handle_audit(struct hd_started *f, const struct hd_invocation *invocation, struct hd_error *err) {
     json_t *event = NULL;
     const struct hd_stream_record *records = NULL;
-    size_t count = 0, entries = 0;
+    size_t count = 0, at = 0, entries = 0;
     HD_CLEANUP(hd_buffer_free) struct hd_buffer lines = {0};
     int r = hd_json_parse(f->event, invocation->event, invocation->event_bytes, HD_JSON_ALLOW_NUL, &event, err);
     if (!r)
         r = hd_stream_event_read(f->event, event, &records, &count, err);
-    for (size_t i = 0; !r && i < count; i++)
-        entries += hd_audit_write(&lines, &records[i]);
-    if (!r)
-        r = hd_buffer_check(&lines, err);
-    if (!r)
-        r = hd_audit_put_out(&lines, STDOUT_FILENO, err);
+    if (r)
+        return r;
+    for (; !r && at < count; at++) {
+        bool written = false;
+        r = hd_audit_write(&lines, &records[at], f->event, &written, err);
+        entries += !r && written;
+    }
+    if (r)
+        hd_log_error(HD_LOG_ERROR, "audit entry cannot be written", NULL, err);
+    const char *first_failed = r ? records[at - 1].sequence : NULL;
+    r = lines.failure ? hd_buffer_check(&lines, err) : hd_audit_put_out(&lines, STDOUT_FILENO, err);
     if (r)
         return r;
     f->measures->counts[HD_MEASURE_AUDIT_ENTRIES] += (int64_t)entries;
-    hd_stream_event_answer(&f->answer, NULL);
+    hd_stream_event_answer(&f->answer, first_failed);
     return 0;
 }
 

@@ -20,7 +20,3 @@ void hd_stream_event_answer(struct hd_buffer *out, const char *first_failed);
 
 /* Whether it is the schedule's: of EventBridge's rules and of its Scheduler, with their default input ("detail-type": "Scheduled Event"). */
 bool hd_event_is_schedule(const json_t *event);
-
-/* DynamoDB's JSON as plain JSON: {"at":{"N":"1"}} → {"at":1}, sets as arrays, binaries as their base64 text. Members that `leave_out` (NULL-terminated) names are passed over. A value that is none of DynamoDB's is
- * written as null. */
-void hd_stream_put_item(struct hd_json_writer *w, const char *name, const json_t *image, const char *const *leave_out);

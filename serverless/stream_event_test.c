@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "serverless/audit.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,56 +97,10 @@ static void the_answer_names_where_to_begin_again(void **state) {
     assert_string_equal(hd_buffer_text(&out), "{\"batchItemFailures\":[]}");
 }
 
-static void an_item_becomes_plain_json(void **state) {
-    (void)state;
-    HD_CLEANUP(hd_buffer_free) struct hd_buffer out = {0};
-    struct hd_json_writer w = hd_json_writer(&out);
-    const json_t *image = parse(
-        "{\"s\":{\"S\":\"\\u0000\\\"\"},\"n\":{\"N\":\"-12.5e3\"},\"bad\":{\"N\":\"0x1\"},\"b\":{\"BOOL\":true},\"nil\":{\"NULL\":true},"
-        "\"bin\":{\"B\":\"AAEC\"},\"m\":{\"M\":{\"x\":{\"L\":[{\"S\":\"a\"},{\"N\":\"1\"},{}]}}},\"ss\":{\"SS\":[\"a\",\"b\"]},\"ns\":{\"NS\":[\"1\",\"2\"]},"
-        "\"secret\":{\"S\":\"x\"},\"odd\":7,\"ba\\\"d\":{\"S\":\"x\"}}");
-    hd_stream_put_item(&w, NULL, image, (const char *const[]){"secret", NULL});
-    json_t *plain = parse(hd_buffer_text(&out));
-    assert_string_equal(hd_json_str(plain, "s"), ""); /* up to its NUL */
-    assert_int_equal(json_number_value(json_object_get(plain, "n")), -12500);
-    assert_string_equal(hd_json_str(plain, "bad"), "0x1");
-    assert_true(json_is_true(json_object_get(plain, "b")));
-    assert_true(json_is_null(json_object_get(plain, "nil")));
-    assert_string_equal(hd_json_str(plain, "bin"), "AAEC");
-    const json_t *list = json_object_get(json_object_get(plain, "m"), "x");
-    assert_int_equal(json_array_size(list), 3);
-    assert_string_equal(json_string_value(json_array_get(list, 0)), "a");
-    assert_int_equal(json_integer_value(json_array_get(list, 1)), 1);
-    assert_true(json_is_null(json_array_get(list, 2)));
-    assert_string_equal(json_string_value(json_array_get(json_object_get(plain, "ss"), 1)), "b");
-    assert_int_equal(json_integer_value(json_array_get(json_object_get(plain, "ns"), 1)), 2);
-    assert_true(json_is_null(json_object_get(plain, "odd")));
-    assert_null(json_object_get(plain, "secret"));
-    assert_int_equal(json_object_size(plain), 10);
-}
-
-static void audit_entries_and_attempts_are_lines_and_nothing_else_is(void **state) {
-    (void)state;
-    HD_CLEANUP(hd_buffer_free) struct hd_buffer out = {0};
-    const struct hd_stream_record *records = read_records(
-        "{\"Records\":[" RECORD("INSERT", "X#1", "X", ",\"NewImage\":{\"action\":{\"S\":\"event.routed\"}}") "," RECORD("INSERT", "N#1", "A#1", ",\"NewImage\":{\"number\":{\"N\":\"1\"},\"message\":{\"S\":\"Dear Ana\"}}") "," RECORD(
-            "INSERT", "N#1", "N", ",\"NewImage\":{}") "," RECORD("MODIFY", "X#1", "X",
-                                                                 ",\"NewImage\":{}") "," RECORD("REMOVE", "N#1", "A#1",
-                                                                                                "") "," RECORD("INSERT", "T#1", "T",
-                                                                                                               ",\"NewImage\":{}") "]}",
-        6);
-    static const bool want[] = {true, true, false, false, false, false};
-    for (size_t i = 0; i < HD_ARRAY_LEN(want); i++)
-        assert_int_equal(hd_audit_write(&out, &records[i]), want[i]);
-    assert_string_equal(hd_buffer_text(&out),
-                        "{\"what\":\"audit\",\"item\":{\"action\":\"event.routed\"}}\n{\"what\":\"attempt\",\"item\":{\"number\":1}}\n");
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_have_keys_sequence_and_image), cmocka_unit_test(an_event_of_another_shape_is_refused),
         cmocka_unit_test(a_schedule_is_told_from_a_stream),     cmocka_unit_test(the_answer_names_where_to_begin_again),
-        cmocka_unit_test(an_item_becomes_plain_json),           cmocka_unit_test(audit_entries_and_attempts_are_lines_and_nothing_else_is),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -72,8 +72,9 @@ static void as_stream(struct hd_arena *arena, const char *text, size_t len) {
         hd_stream_event_read(arena, event, &records, &count, NULL))
         return;
     for (size_t i = 0; i < count; i++) {
+        bool written = false;
         hd_buffer_clear(&out);
-        if (hd_audit_write(&out, &records[i]))
+        if (hd_audit_write(&out, &records[i], arena, &written, NULL) == 0 && written)
             check_json(&out, arena);
     }
 }
