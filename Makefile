@@ -4,7 +4,7 @@ jobs := -j$(shell nproc)
 build = cmake --preset $(1) --log-level=WARNING $(3) >/dev/null && cmake --build --preset $(1) $(jobs) $(2)
 c_sources = find . \( -name node_modules -o -name build -o -name .git \) -prune -o \( -name '*.c' -o -name '*.h' \) -print0
 
-.PHONY: all run test dev asan tsan fuzz coverage bench bench-lambda lint format deps clean help
+.PHONY: all run test dev asan tsan fuzz coverage lambda bench bench-lambda lint format deps clean help
 .NOTPARALLEL:
 
 all: ## build the release binary at build/helpdesk (installs nothing)
@@ -46,6 +46,10 @@ coverage: ## which lines the tests reach
 	@find build/coverage -name '*.gcda' -delete
 	@scripts/test coverage $(ARGS)
 	@scripts/coverage
+
+lambda: ## build/lambda.zip: the functions on AWS (serverless/)
+	@scripts/install-deps --check build
+	@$(call build,release,--target lambda)
 
 bench: ## measure, beside the peers
 	@scripts/install-deps bench
