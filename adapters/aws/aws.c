@@ -21,12 +21,12 @@ struct hd_aws {
 static const struct {
     const char *host;         /* the first label of the public endpoint's name */
     const char *signing_name; /* differs from it for mail */
-    const char *variable;
+    const char *variables[2]; /* of its own endpoint; the first that is set counts */
 } services[HD_AWS_SERVICE_COUNT] = {
-    [HD_AWS_DYNAMODB] = {"dynamodb", "dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"},
-    [HD_AWS_SQS] = {"sqs", "sqs", "AWS_ENDPOINT_URL_SQS"},
-    [HD_AWS_SES] = {"email", "ses", "AWS_ENDPOINT_URL_SES"},
-    [HD_AWS_SNS] = {"sns", "sns", "AWS_ENDPOINT_URL_SNS"},
+    [HD_AWS_DYNAMODB] = {"dynamodb", "dynamodb", {"AWS_ENDPOINT_URL_DYNAMODB"}},
+    [HD_AWS_SQS] = {"sqs", "sqs", {"AWS_ENDPOINT_URL_SQS"}},
+    [HD_AWS_SES] = {"email", "ses", {"AWS_ENDPOINT_URL_SESV2", "AWS_ENDPOINT_URL_SES"}},
+    [HD_AWS_SNS] = {"sns", "sns", {"AWS_ENDPOINT_URL_SNS"}},
 };
 
 static const char *environment(const char *name) {
@@ -79,10 +79,10 @@ static bool is_endpoint(const char *url) {
 
 static int set_endpoint(struct hd_aws *aws, enum hd_aws_service service, struct hd_error *err) {
     struct hd_aws_endpoint *endpoint = &aws->endpoints[service];
-    const char *name = services[service].variable;
-    const char *url = environment(name);
-    if (!url)
-        url = environment(name = "AWS_ENDPOINT_URL");
+    const char *const names[] = {services[service].variables[0], services[service].variables[1], "AWS_ENDPOINT_URL"};
+    const char *name = NULL, *url = NULL;
+    for (size_t i = 0; !url && i < HD_ARRAY_LEN(names); i++)
+        url = names[i] ? environment(name = names[i]) : NULL;
     if (url && !is_endpoint(url))
         return hd_error_set(err, HD_ERR_CONFIGURATION, "%s is no URL of a service: %.128s", name, url);
     char public_url[ENDPOINT_MAX_BYTES];

@@ -3,7 +3,7 @@
  * A struct hd_aws is what all of them share: region, endpoints, credentials. Immutable and thread-safe (credentials refresh behind a lock). Views (store, queue) belong to one thread each and
  * keep connections of their own.
  *
- * Read from the environment, by the names that all AWS tools know: AWS_REGION (or AWS_DEFAULT_REGION), AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SES, _SNS, AWS_CA_BUNDLE, and all
+ * Read from the environment, by the names that all AWS tools know: AWS_REGION (or AWS_DEFAULT_REGION), AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_DYNAMODB, _SQS, _SES (or _SESV2), _SNS, AWS_CA_BUNDLE, and all
  * that adapters/aws/credentials.h names. */
 #pragma once
 

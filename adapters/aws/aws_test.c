@@ -13,7 +13,8 @@
 
 static int clean(void **state) {
     static const char *const names[] = {"AWS_REGION",           "AWS_DEFAULT_REGION",   "AWS_ENDPOINT_URL",     "AWS_ENDPOINT_URL_DYNAMODB",
-                                        "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SES", "AWS_ENDPOINT_URL_SNS", "AWS_CA_BUNDLE"};
+                                        "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SES", "AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL_SESV2",
+                                        "AWS_CA_BUNDLE"};
     (void)state;
     for (size_t i = 0; i < HD_ARRAY_LEN(names); i++)
         unsetenv(names[i]);
@@ -88,6 +89,15 @@ static void a_services_own_endpoint_goes_before_that_of_all(void **state) {
     assert_string_equal(hd_aws_endpoint(aws, HD_AWS_DYNAMODB)->url, "http://127.0.0.1:4566");
     assert_string_equal(hd_aws_endpoint(aws, HD_AWS_DYNAMODB)->host, "127.0.0.1:4566");
     assert_string_equal(hd_aws_endpoint(aws, HD_AWS_SQS)->url, "http://[::1]:9324/base");
+    assert_string_equal(hd_aws_endpoint(aws, HD_AWS_SES)->url, "http://127.0.0.1:4566");
+    hd_aws_free(aws);
+    setenv("AWS_ENDPOINT_URL_SES", "http://127.0.0.1:1", 1);
+    aws = opened(NULL);
+    assert_string_equal(hd_aws_endpoint(aws, HD_AWS_SES)->url, "http://127.0.0.1:1");
+    hd_aws_free(aws);
+    setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:2", 1); /* as AWS's tools call the API that we use */
+    aws = opened(NULL);
+    assert_string_equal(hd_aws_endpoint(aws, HD_AWS_SES)->url, "http://127.0.0.1:2");
     hd_aws_free(aws);
 }
 
