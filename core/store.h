@@ -58,6 +58,20 @@ struct hd_commit_result {
     size_t change; /* HD_ERR_CONFLICT: the index of the change whose condition did not hold */
 };
 
+/* A thing that reads to come will ask for by its id. */
+enum hd_wanted_kind {
+    HD_WANTED_TICKET,
+    HD_WANTED_USER,
+    HD_WANTED_EVENT,
+    HD_WANTED_NOTIFICATION,
+    HD_WANTED_DEAD_LETTER,
+    HD_WANTED_KIND_COUNT
+};
+struct hd_wanted {
+    enum hd_wanted_kind kind;
+    const char *id;
+};
+
 struct hd_store {
     const struct hd_store_ops *ops;
 };
@@ -74,6 +88,9 @@ struct hd_store_ops {
     /* Between the two, reads may be answered from one moment, which saves work; nested calls are not allowed. A store may do nothing here. */
     int (*begin_reads)(struct hd_store *store, struct hd_error *err);
     void (*end_reads)(struct hd_store *store);
+    /* Only between the two, as often as the caller likes: fetches these things at once, whether they are there or not, where each read would be a request. The reads of them are answered from what was
+     * fetched until end_reads, or until this view commits. Things may repeat. NULL: the implementation has nothing to gain. An error: nothing was fetched, and reads are as without it. */
+    int (*read_ahead)(struct hd_store *store, const struct hd_wanted *things, size_t count, struct hd_error *err);
 
     int (*ticket)(struct hd_store *store, struct hd_arena *arena, const char *ticket_id, const struct hd_ticket **ret,
                   struct hd_error *err);

@@ -333,6 +333,7 @@ int hd_dynamo_commit(struct hd_store *store, const struct hd_changeset *const *s
     assert(count <= HD_COMMIT_MAX);
     struct committing c = {.s = hd_aws_store_of(store), .count = count, .err = err};
     hd_arena_reset(c.s->scratch);
+    hd_ahead_forget(&c.s->ahead);
     int rc = begin(&c, sets, ret_results);
     for (unsigned wave = 1; !rc && wave <= c.waves; wave++)
         rc = run_wave(&c, wave);

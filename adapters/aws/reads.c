@@ -1,4 +1,4 @@
-/* Reads by key: GetItem, consistent. */
+/* Reads by key: GetItem, consistent; or from what was fetched ahead. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +10,10 @@ static int no_memory(struct hd_error *err) {
     return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for what was read");
 }
 
-/* The item, or NULL when there is none. Begins a call. */
+/* The item, or NULL when there is none. */
 static int get(struct hd_aws_store *s, const struct hd_aws_key *key, json_t **ret_item, struct hd_error *err) {
+    if (hd_ahead_find(&s->ahead, key, ret_item))
+        return 0;
     HD_CLEANUP(hd_buffer_free) struct hd_buffer body = {0};
     struct hd_json_writer w = hd_dynamo_open(s, &body);
     hd_item_put_key(&w, "Key", key);

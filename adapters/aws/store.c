@@ -9,30 +9,21 @@ struct hd_aws_store *hd_aws_store_of(struct hd_store *store) {
     return (struct hd_aws_store *)store;
 }
 
-/* Every read by key is consistent, and between two requests there is no one moment to be had. */
-static int begin_reads(struct hd_store *store, struct hd_error *err) {
-    (void)store;
-    (void)err;
-    return 0;
-}
-
-static void end_reads(struct hd_store *store) {
-    (void)store;
-}
-
 static void close_store(struct hd_store *store) {
     struct hd_aws_store *s = hd_aws_store_of(store);
     hd_sqs_free(s->sqs);
     hd_aws_client_free(s->client);
     hd_compressor_free(s->compressor);
+    hd_arena_free(s->ahead.arena);
     hd_arena_free(s->scratch);
     free(s);
 }
 
 static const struct hd_store_ops ops = {
     .commit = hd_dynamo_commit,
-    .begin_reads = begin_reads,
-    .end_reads = end_reads,
+    .begin_reads = hd_dynamo_begin_reads,
+    .end_reads = hd_dynamo_end_reads,
+    .read_ahead = hd_dynamo_read_ahead,
     .ticket = hd_dynamo_ticket,
     .user = hd_dynamo_user,
     .event = hd_dynamo_event,

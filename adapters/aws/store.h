@@ -13,6 +13,14 @@ enum {
     HD_DYNAMO_ROUNDS_MAX = 10, /* of what was refused for the moment: a transaction beside another, keys that were not processed */
 };
 
+/* What was fetched for the reads to come (ahead.c): sorted by key. */
+struct hd_ahead {
+    bool open;              /* between begin_reads and end_reads */
+    struct hd_arena *arena; /* NULL until something is fetched */
+    struct hd_ahead_entry *entries;
+    size_t count;
+};
+
 struct hd_aws_store {
     struct hd_store store;
     const struct hd_aws_options *options;
@@ -20,6 +28,7 @@ struct hd_aws_store {
     struct hd_sqs *sqs; /* NULL: no queues; messages stay in the outbox, for whoever sweeps it */
     struct hd_compressor *compressor;
     struct hd_arena *scratch; /* of one call: requests, answers, trees */
+    struct hd_ahead ahead;
 };
 
 struct hd_aws_store *hd_aws_store_of(struct hd_store *store);
@@ -48,7 +57,17 @@ void hd_dynamo_wait(const struct hd_aws_store *s, unsigned round, int64_t base_m
 /* A UUID of random bits, in scratch; NULL without memory. */
 const char *hd_dynamo_token(struct hd_aws_store *s);
 
+/* ---- reading ahead (ahead.c) ---- */
+
+/* True: the item of that key was fetched ahead; *ret_item is NULL when there was none. */
+bool hd_ahead_find(const struct hd_ahead *ahead, const struct hd_aws_key *key, json_t **ret_item);
+void hd_ahead_forget(struct hd_ahead *ahead);
+
 /* ---- the operations of the port ---- */
+
+int hd_dynamo_begin_reads(struct hd_store *store, struct hd_error *err);
+void hd_dynamo_end_reads(struct hd_store *store);
+int hd_dynamo_read_ahead(struct hd_store *store, const struct hd_wanted *things, size_t count, struct hd_error *err);
 
 int hd_dynamo_commit(struct hd_store *store, const struct hd_changeset *const *sets, size_t count, struct hd_commit_result *ret_results,
                      struct hd_error *err);

@@ -592,6 +592,53 @@ static void reads_between_begin_and_end_are_like_any_others(struct hd_fixture *f
     hd_put_ticket_ok(f, &ticket, ticket.version - 1); /* after end_reads the view writes as before */
 }
 
+static void read_ahead(struct hd_fixture *f, const struct hd_wanted *things, size_t count) {
+    struct hd_error err = {0};
+    if (f->store->ops->read_ahead && f->store->ops->read_ahead(f->store, things, count, &err) != 0)
+        fail_msg("reading ahead: %s", err.detail);
+}
+
+/* What is there, what is not, the same twice; and after the end, everything as it is then. */
+static void what_is_read_ahead_is_what_is_there(struct hd_fixture *f) {
+    struct hd_ticket ticket = hd_sample_ticket(f, "tkt-001");
+    struct hd_user user = hd_sample_user(f, "u-1");
+    struct hd_event event = hd_sample_event(f, "evt-1");
+    struct hd_dead_letter letter = hd_sample_dead_letter(f, "d-1");
+    struct hd_notification notification = hd_sample_notification(f, "u-1", HD_EMAIL);
+    put_ticket(f, ticket);
+    put_user(f, user);
+    put_event(f, event);
+    put_letter(f, letter);
+    put_notification(f, notification);
+    const struct hd_wanted things[] = {
+        {HD_WANTED_TICKET, "tkt-001"},  {HD_WANTED_USER, "u-1"},
+        {HD_WANTED_EVENT, "evt-1"},     {HD_WANTED_NOTIFICATION, notification.notification_id},
+        {HD_WANTED_DEAD_LETTER, "d-1"}, {HD_WANTED_TICKET, "none"},
+        {HD_WANTED_USER, "u-1"},
+    };
+    struct hd_error err = {0};
+    assert_int_equal(f->store->ops->begin_reads(f->store, &err), 0);
+    read_ahead(f, things, 2);
+    read_ahead(f, things, HD_ARRAY_LEN(things));
+    read_ahead(f, NULL, 0);
+    hd_assert_equal(&hd_ticket_record, &ticket, hd_get_ticket(f, "tkt-001"));
+    hd_assert_equal(&hd_user_record, &user, hd_get_user(f, "u-1"));
+    hd_assert_equal(&hd_event_record, &event, hd_get_event(f, "evt-1"));
+    hd_assert_equal(&hd_dead_letter_record, &letter, hd_get_dead_letter(f, "d-1"));
+    hd_assert_equal(&hd_notification_record, &notification, hd_get_notification(f, notification.notification_id));
+    assert_null(hd_get_ticket(f, "none"));
+    assert_null(hd_get_user(f, "tkt-001"));
+    f->store->ops->end_reads(f->store);
+    ticket.version = 2;
+    hd_put_ticket_ok(f, &ticket, 1);
+    put_ticket(f, hd_sample_ticket(f, "none"));
+    hd_assert_equal(&hd_ticket_record, &ticket, hd_get_ticket(f, "tkt-001"));
+    assert_int_equal(f->store->ops->begin_reads(f->store, &err), 0);
+    read_ahead(f, things, HD_ARRAY_LEN(things));
+    assert_non_null(hd_get_ticket(f, "none"));
+    f->store->ops->end_reads(f->store);
+}
+
 static const struct hd_case cases[] = {
     HD_CASE(every_member_comes_back_as_it_was_put),
     HD_CASE(a_second_version_replaces_every_member),
@@ -608,5 +655,6 @@ static const struct hd_case cases[] = {
     HD_CASE(a_read_that_does_not_fit_the_arena_fails_and_sets_nothing),
     HD_CASE(an_own_write_is_seen_by_the_next_read_of_every_view),
     HD_CASE(reads_between_begin_and_end_are_like_any_others),
+    HD_CASE(what_is_read_ahead_is_what_is_there),
 };
 const struct hd_cases hd_values_cases = {"values", cases, HD_ARRAY_LEN(cases)};
