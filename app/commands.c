@@ -8,12 +8,16 @@
 #include "app/arguments.h"
 #include "app/local_host.h"
 #include "app/serve.h"
+#include "app/serve_aws.h"
+#include "app/workers.h"
+#include "processors/processors.h"
 
 #ifndef HELPDESK_VERSION
 #define HELPDESK_VERSION "0.1.0"
 #endif
 
 enum { DONE = 0, FAILED = 1, NOT_UNDERSTOOD = 2 };
+enum { THREADS_DEFAULT = 2 /* of each processor, on AWS */ };
 
 static int failed(const struct hd_error *err) {
     (void)fprintf(stderr, "helpdesk: %s\n", err->detail[0] ? err->detail : hd_code_title(err->code));
@@ -34,7 +38,56 @@ static int run_serve(const struct hd_settings *settings, int argc, char **argv) 
         return NOT_UNDERSTOOD;
     if (args.word_count > 0)
         return not_understood("serve takes no words");
-    return hd_serve(settings, hd_argument(&args, "demo") != NULL, hd_argument(&args, "no-processors") == NULL);
+    bool demo = hd_argument(&args, "demo") != NULL, processors = hd_argument(&args, "no-processors") == NULL;
+    return hd_settings_on_aws(settings) ? hd_serve_aws(settings, demo, processors ? ~0u : 0, THREADS_DEFAULT)
+                                        : hd_serve(settings, demo, processors);
+}
+
+/* ---- worker ---- */
+
+/* "email,inapp": a set of 1 << index in hd_processors; 0: one of them is none. */
+static unsigned processors_of(const char *list) {
+    unsigned set = 0;
+    while (*list) {
+        size_t len = strcspn(list, ","), i = 0;
+        while (i < hd_processor_count && (strlen(hd_processors[i]->name) != len || strncmp(hd_processors[i]->name, list, len) != 0))
+            i++;
+        if (i == hd_processor_count)
+            return 0;
+        set |= 1u << i;
+        list += len + (list[len] == ',');
+    }
+    return set;
+}
+
+static int no_processor(void) {
+    (void)fprintf(stderr, "helpdesk: --only wants some of these:");
+    for (size_t i = 0; i < hd_processor_count; i++)
+        (void)fprintf(stderr, "%s %s", i > 0 ? "," : "", hd_processors[i]->name);
+    (void)fprintf(stderr, "\n");
+    return NOT_UNDERSTOOD;
+}
+
+static int run_worker(const struct hd_settings *settings, int argc, char **argv) {
+    struct argument options[] = {{.name = "only"}, {.name = "threads"}, {0}};
+    struct arguments args = {.options = options};
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
+    if (args.word_count > 0)
+        return not_understood("worker takes no words");
+    const char *only = hd_argument(&args, "only"), *count = hd_argument(&args, "threads");
+    unsigned processors = only ? processors_of(only) : ~0u;
+    char *end = NULL;
+    long threads = count ? strtol(count, &end, 10) : THREADS_DEFAULT;
+    if (processors == 0)
+        return no_processor();
+    if ((count && *end) || threads < 1 || threads > HD_WORKERS_THREADS_MAX)
+        return not_understood("--threads wants a number from 1 to 64");
+    if (!hd_settings_on_aws(settings)) {
+        (void)fprintf(stderr, "helpdesk: a worker is for HELPDESK_BACKEND=aws; embedded, serve does all of it\n");
+        return FAILED;
+    }
+    return hd_work_aws(settings, processors, (size_t)threads);
 }
 
 /* ---- requests ---- */
@@ -436,6 +489,46 @@ static int run_dlq(const struct hd_settings *settings, int argc, char **argv) {
 
 /* ---- operation ---- */
 
+static void print_line(void *arg, const char *line) {
+    (void)arg;
+    (void)printf("%s\n", line);
+}
+
+static int run_setup(const struct hd_settings *settings, int argc, char **argv) {
+    struct argument options[] = {{0}};
+    struct arguments args = {.options = options};
+    if (!hd_arguments_parse(&args, argc, argv))
+        return NOT_UNDERSTOOD;
+    if (!hd_settings_on_aws(settings)) {
+        (void)printf("nothing to set up: embedded, helpdesk serve makes what it needs in HELPDESK_DATA_DIR\n");
+        return DONE;
+    }
+    struct runtime *runtime = NULL;
+    struct hd_error err = {0};
+    int r = hd_runtime_open(settings, RUNTIME_STORE, &runtime, &err);
+    if (!r)
+        r = hd_aws_setup(runtime->aws, print_line, NULL, &err);
+    hd_runtime_close(runtime);
+    return r ? failed(&err) : DONE;
+}
+
+static int check_database(const struct runtime *runtime, struct hd_error *err) {
+    int r = hd_sqlite_verify(runtime->database, err);
+    if (!r)
+        (void)printf("database in %s: sound\n", runtime->settings->data_dir);
+    return r;
+}
+
+static int check_aws(const struct runtime *runtime, struct hd_error *err) {
+    size_t problems = 0;
+    int r = hd_aws_check(runtime->aws, print_line, NULL, &problems, err);
+    if (!r && problems > 0)
+        r = hd_error_set(err, HD_ERR_CONFIGURATION, "%zu problems (helpdesk setup makes what is missing)", problems);
+    if (!r)
+        (void)printf("table %s and queues %s: good\n", runtime->settings->table, runtime->settings->queues);
+    return r;
+}
+
 static int run_check(const struct hd_settings *settings, int argc, char **argv) {
     struct argument options[] = {{0}};
     struct arguments args = {.options = options};
@@ -447,9 +540,7 @@ static int run_check(const struct hd_settings *settings, int argc, char **argv) 
     if (!r)
         (void)printf("settings, schemas and templates: good (e-mail: %s)\n", runtime->messages.providers[HD_EMAIL]->ops->name);
     if (!r)
-        r = hd_sqlite_verify(runtime->database, &err);
-    if (!r)
-        (void)printf("database in %s: sound\n", settings->data_dir);
+        r = runtime->database ? check_database(runtime, &err) : check_aws(runtime, &err);
     hd_runtime_close(runtime);
     return r ? failed(&err) : DONE;
 }
@@ -461,6 +552,13 @@ static int run_backup(const struct hd_settings *settings, int argc, char **argv)
         return NOT_UNDERSTOOD;
     if (args.word_count != 1)
         return not_understood("backup wants one file, which must not exist");
+    if (hd_settings_on_aws(settings)) {
+        (void)fprintf(stderr,
+                      "helpdesk: DynamoDB keeps backups itself: turn on point-in-time recovery of the table (the template does), or use "
+                      "aws dynamodb create-backup --table-name %s\n",
+                      settings->table);
+        return FAILED;
+    }
     struct runtime *runtime = NULL;
     struct hd_error err = {0};
     int r = hd_runtime_open(settings, RUNTIME_STORE | RUNTIME_EXISTING, &runtime, &err);
@@ -482,9 +580,14 @@ static int run_version(const struct hd_settings *settings, int argc, char **argv
 
 const struct command hd_commands[] = {
     {"serve", "serve [--demo] [--no-processors]",
-     "API, page and processors in one process. --demo: people to try it with, and sign-in by one click.\n"
+     "API, page and processors in one process (with HELPDESK_BACKEND=aws, in any number of them). --demo: people to try it with, and sign-in by one click.\n"
      "--no-processors: takes events in and sends nothing (a later start does).",
      run_serve},
+    {"worker", "worker [--only router,email,inapp,dlq] [--threads N]",
+     "Processors alone, with HELPDESK_BACKEND=aws: as many of them, on as many machines, as there is work. --only: of these queues. --threads: of each (2).",
+     run_worker},
+    {"setup", "setup",
+     "Makes the table and the queues that HELPDESK_BACKEND=aws needs, as far as they are not there. Embedded: nothing to do.", run_setup},
     {"publish", "publish FILE|-", "An event, or a JSON array of up to 100, from a file or standard input.", run_publish},
     {"token", "token --user ID --role customer|agent|manager|admin|service [--ttl 24h]", "A signed token, for scripts.", run_token},
     {"users", "users add --name N [--id ID] [--email E] [--role R] [--locale pt-BR|en] [--team T] [--phone P] [--time-zone Z]",
@@ -493,7 +596,7 @@ const struct command hd_commands[] = {
      "What was, is being and will not be delivered, newest first.", run_notifications},
     {"dlq", "dlq list|redrive|purge [ID|--all] [--queue Q] [--reason R] [--limit N] [--json]",
      "Dead letters: see them, send them again, or drop them: one, or all that match.", run_dlq},
-    {"check", "check", "Says what is wrong with the settings and the database. Reads the whole database.", run_check},
+    {"check", "check", "Says what is wrong with the settings and the database (read whole), or the table and the queues.", run_check},
     {"backup", "backup FILE", "A consistent copy of the database, taken while the server runs.", run_backup},
     {"version", "version", "The version.", run_version},
 };

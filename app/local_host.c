@@ -53,7 +53,9 @@ int hd_local_host_open(const struct hd_settings *settings, const char *user, enu
     if (!r)
         r = hd_runtime_open(settings, RUNTIME_SECRET | RUNTIME_STORE | RUNTIME_MESSAGES | RUNTIME_EXISTING, &host->runtime, err);
     if (!r)
-        r = hd_sqlite_store(host->runtime->database, &host->store, err);
+        r = hd_runtime_probe(host->runtime, err);
+    if (!r)
+        r = hd_runtime_store(host->runtime, &host->store, err);
     if (!r) {
         struct hd_producer_options options = {
             .jwt_secret = host->runtime->jwt_secret,

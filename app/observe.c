@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "host/tell.h"
+#include "processors/processors.h"
 
 struct observer {
     struct hd_metric *notifications[HD_CHANNEL_COUNT][HD_OUTCOME_COUNT];
@@ -112,9 +113,10 @@ int64_t hd_observer_backlog(const struct observer *observer) {
 
 void hd_observer_look(struct observer *o, struct hd_queue *queue, int64_t now_ms) {
     int64_t waiting = 0;
-    for (unsigned name = 0; name < HD_QUEUE_COUNT; name++) {
+    for (size_t i = 0; i < hd_processor_count; i++) { /* a queue without a processor need not be there */
+        enum hd_queue_name name = hd_processors[i]->queue;
         struct hd_queue_depth depth = {0};
-        if (queue->ops->depth(queue, (enum hd_queue_name)name, now_ms, &depth, NULL))
+        if (queue->ops->depth(queue, name, now_ms, &depth, NULL))
             return;
         int64_t all = depth.visible + depth.in_flight + depth.delayed;
         waiting += all;

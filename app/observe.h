@@ -11,7 +11,7 @@ struct observer;
 int hd_observer_new(struct observer **ret_observer, struct hd_error *err) HD_MUST_CHECK;
 void hd_observer_free(struct observer *observer);
 
-/* The committer's listener: counts outcomes and the messages that come and go. One thread. */
+/* Who commits tells it: it counts outcomes and the messages that come and go. Any thread. */
 void hd_observer_happened(void *observer, const struct hd_changeset *set);
 
 /* Messages that wait in all queues, roughly: what was counted at the last look, and what has come and gone since. Any thread. */

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "processors/processors.h"
+
 enum { SECRET_BYTES = 32 };
 
 static int make_folder(const char *path, struct hd_error *err) {
@@ -74,6 +76,8 @@ static int open_secret(struct runtime *rt, bool existing, struct hd_error *err) 
         rt->jwt_secret = strdup(rt->settings->jwt_secret);
         return rt->jwt_secret ? 0 : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the secret");
     }
+    if (hd_settings_on_aws(rt->settings)) /* there is no data folder that could keep one, and all machines must have the same */
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_JWT_SECRET must be set when HELPDESK_BACKEND is aws");
     char path[4160];
     (void)snprintf(path, sizeof path, "%s/jwt-secret", rt->settings->data_dir);
     if (existing && access(path, F_OK) != 0)
@@ -95,13 +99,28 @@ static int open_store(struct runtime *rt, bool existing, struct hd_error *err) {
     return r ? r : hd_sqlite_open(&(struct hd_sqlite_options){.path = path}, &rt->database, err);
 }
 
+static int open_aws(struct runtime *rt, struct hd_error *err) {
+    const struct hd_settings *s = rt->settings;
+    bool all = hd_settings_on_aws(s);
+    struct hd_aws_options options = {
+        .table = all ? s->table : NULL,
+        .queues = all ? s->queues : NULL,
+        .ca_file = s->ca_file,
+        .clock = &hd_system_clock,
+        .random = &hd_system_random,
+    };
+    return hd_aws_new(&options, &rt->aws, err);
+}
+
 static int open_parts(struct runtime *rt, int parts, struct hd_error *err) {
-    if (hd_settings_on_aws(rt->settings))
-        return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_BACKEND: the aws backend is not part of this version");
-    int r = hd_messages_open(rt->settings, parts & RUNTIME_MESSAGES ? HD_MESSAGES_ALL : 0, NULL, &rt->messages, err);
+    bool on_aws = hd_settings_on_aws(rt->settings), messages = parts & RUNTIME_MESSAGES;
+    bool by_ses = messages && strcmp(hd_settings_email_provider(rt->settings), "ses") == 0;
+    int r = (on_aws && (parts & (RUNTIME_STORE | RUNTIME_MESSAGES))) || by_ses ? open_aws(rt, err) : 0;
+    if (!r)
+        r = hd_messages_open(rt->settings, messages ? HD_MESSAGES_ALL : 0, rt->aws, &rt->messages, err);
     if (!r && (parts & RUNTIME_SECRET))
         r = open_secret(rt, parts & RUNTIME_EXISTING, err);
-    if (!r && (parts & RUNTIME_STORE))
+    if (!r && (parts & RUNTIME_STORE) && !on_aws)
         r = open_store(rt, parts & RUNTIME_EXISTING, err);
     return r;
 }
@@ -125,8 +144,55 @@ void hd_runtime_close(struct runtime *rt) {
         return;
     hd_messages_close(&rt->messages);
     hd_sqlite_close(rt->database);
+    hd_aws_free(rt->aws);
     free(rt->jwt_secret);
     free(rt);
+}
+
+int hd_runtime_store(const struct runtime *rt, struct hd_store **ret_store, struct hd_error *err) {
+    return rt->database ? hd_sqlite_store(rt->database, ret_store, err) : hd_aws_store(rt->aws, ret_store, err);
+}
+
+int hd_runtime_queue(const struct runtime *rt, struct hd_queue **ret_queue, struct hd_error *err) {
+    return rt->database ? hd_sqlite_queue(rt->database, ret_queue, err) : hd_aws_queue(rt->aws, ret_queue, err);
+}
+
+/* What is not there can be made; what does not answer is another matter. */
+static int tell_missing(struct hd_error *err, const char *setting, const char *value) {
+    return err->code == HD_ERR_CONFIGURATION
+               ? hd_error_context(err, "%s is %s (helpdesk check says what is missing, helpdesk setup makes it)", setting, value)
+               : hd_error_context(err, "%s is %s", setting, value);
+}
+
+static int probe_table(const struct runtime *rt, struct hd_error *err) {
+    struct hd_store *store = NULL;
+    bool ignored = false;
+    int r = hd_runtime_store(rt, &store, err);
+    if (r)
+        return r;
+    r = store->ops->processed(store, "start", "start", &ignored, err);
+    store->ops->close(store);
+    return r ? tell_missing(err, "HELPDESK_TABLE", rt->settings->table) : 0;
+}
+
+static int probe_queues(const struct runtime *rt, struct hd_error *err) {
+    struct hd_queue *queue = NULL;
+    int r = hd_runtime_queue(rt, &queue, err);
+    if (r)
+        return r;
+    for (size_t i = 0; !r && i < hd_processor_count; i++) {
+        struct hd_queue_depth depth;
+        r = queue->ops->depth(queue, hd_processors[i]->queue, hd_system_clock.now_ms(&hd_system_clock), &depth, err);
+    }
+    queue->ops->close(queue);
+    return r ? tell_missing(err, "HELPDESK_QUEUES", rt->settings->queues) : 0;
+}
+
+int hd_runtime_probe(const struct runtime *rt, struct hd_error *err) {
+    if (rt->database)
+        return 0;
+    int r = probe_table(rt, err);
+    return r ? r : probe_queues(rt, err);
 }
 
 struct hd_context hd_runtime_context(const struct runtime *rt, struct hd_store *store) {

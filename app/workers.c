@@ -1,9 +1,7 @@
 #include "app/workers.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "app/threads.h"
 #include "base/log.h"
@@ -35,9 +33,7 @@ struct thread {
 
 struct workers {
     struct workers_options options;
-    pthread_mutex_t lock;
-    pthread_cond_t stop;
-    bool stopping; /* under the lock */
+    struct stop_signal stop;
     int64_t visibility_ms;
     size_t count;
     struct thread *threads;
@@ -48,24 +44,6 @@ static int64_t now_ms(const struct workers *w) {
 }
 
 /* ---- a thread ---- */
-
-/* True as soon as the threads are to end. */
-static bool wait_for_stop(struct workers *w, int64_t ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_mutex_lock(&w->lock);
-    for (int r = 0; !w->stopping && r == 0 && ms > 0;)
-        r = pthread_cond_timedwait(&w->stop, &w->lock, &until);
-    bool stopping = w->stopping;
-    pthread_mutex_unlock(&w->lock);
-    return stopping;
-}
 
 /* How long to wait before the queue is asked again. */
 static int64_t take_and_run(struct thread *t) {
@@ -94,7 +72,7 @@ static void *run(void *arg) {
     char name[16];
     (void)snprintf(name, sizeof name, "%.15s", t->processor->name);
     pthread_setname_np(pthread_self(), name);
-    for (int64_t wait_ms = 0; !wait_for_stop(t->workers, wait_ms);)
+    for (int64_t wait_ms = 0; !hd_stop_signal_wait(&t->workers->stop, wait_ms);)
         wait_ms = take_and_run(t);
     return NULL;
 }
@@ -149,14 +127,9 @@ int hd_workers_new(const struct workers_options *options, struct workers **ret_w
     struct workers *w = calloc(1, sizeof *w);
     if (!w)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the workers");
-    pthread_condattr_t monotonic;
     w->options = *options;
     w->visibility_ms = hd_job_visibility_ms(&options->context);
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->stop, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    hd_stop_signal_init(&w->stop);
     int r = open_all(w, err);
     if (r) {
         hd_workers_free(w);
@@ -178,10 +151,7 @@ int hd_workers_start(struct workers *w, struct hd_error *err) {
 bool hd_workers_stop(struct workers *w, int64_t grace_ms) {
     int64_t until_ms = hd_monotonic_ms() + grace_ms + THREAD_END_MS;
     bool all_ended = true;
-    pthread_mutex_lock(&w->lock);
-    w->stopping = true;
-    pthread_cond_broadcast(&w->stop);
-    pthread_mutex_unlock(&w->lock);
+    hd_stop_signal_raise(&w->stop);
     for (size_t i = 0; i < w->count; i++)
         hd_batch_hurry(w->threads[i].batch, now_ms(w) + (grace_ms > MARGIN_MS ? grace_ms - MARGIN_MS : 0));
     for (size_t i = 0; i < w->count; i++) {
@@ -206,7 +176,6 @@ void hd_workers_free(struct workers *w) {
             t->store->ops->close(t->store);
     }
     free(w->threads);
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->stop);
+    hd_stop_signal_destroy(&w->stop);
     free(w);
 }

@@ -79,8 +79,9 @@ static const struct setting table[] = {
 };
 
 /* Names that other parts of the program, and the tests, read for themselves. */
-static const char *const elsewhere[] = {"HELPDESK_BINARY", "HELPDESK_SUITES_DIR", "HELPDESK_URL",        "HELPDESK_TOKEN",
-                                        "HELPDESK_SEED",   "HELPDESK_BUILD_DIR",  "HELPDESK_SOURCE_DIR", "HELPDESK_FLAVOR"};
+static const char *const elsewhere[] = {"HELPDESK_BINARY",     "HELPDESK_SUITES_DIR", "HELPDESK_URL",
+                                        "HELPDESK_TOKEN",      "HELPDESK_SEED",       "HELPDESK_BUILD_DIR",
+                                        "HELPDESK_SOURCE_DIR", "HELPDESK_FLAVOR",     "HELPDESK_CLOCK_FILE"};
 
 /* ---- one value ---- */
 
