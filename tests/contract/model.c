@@ -45,6 +45,7 @@ struct model {
     struct hd_notification notifications[NOTIFICATIONS]; /* as they are put */
     struct hd_notification put[NOTIFICATIONS];           /* as the commit that is being built puts them */
     bool is_put[NOTIFICATIONS];
+    size_t last_put;
     struct hd_notification seen[NOTIFICATIONS]; /* some earlier state of each: what a slow worker thinks */
     struct held held[HELD_MAX];
     size_t held_count;
@@ -159,10 +160,12 @@ static void append_attempt(struct model *m, const char *notification_id) {
     BOTH(hd_append_attempt(set, &attempt));
 }
 
-/* Twice in one commit it is put alike: whichever happens, what never changes is known. */
+/* Twice in one commit it is put alike: whichever happens, what never changes is known. And with none between, so that the order of creation is the order of storing. */
 static void put_notification(struct model *m) {
     size_t which = any(m, NOTIFICATIONS);
     struct hd_notification *put = &m->put[which];
+    if (m->is_put[which] && m->last_put != which)
+        return;
     if (!touch(m, "notification", m->notifications[which].notification_id))
         return;
     if (!m->is_put[which]) {
@@ -172,6 +175,7 @@ static void put_notification(struct model *m) {
             put->status = (enum hd_status)any(m, HD_STATUS_COUNT);
         put->critical = one_in(m, 2);
         m->is_put[which] = true;
+        m->last_put = which;
     }
     BOTH(hd_put_notification(set, put));
     if (one_in(m, 10))
