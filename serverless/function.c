@@ -21,6 +21,7 @@ enum {
     EVENT_ARENA_BYTES = 256 * 1024 * 1024, /* of one event of 6 MB: its values take several times its bytes */
     DECISION_ARENA_BYTES = 64 * 1024 * 1024,
     SECRET_BYTES = 32,
+    ANSWER_MS = 250,                 /* behind the work's deadline: what the services may still take, to give messages back */
     SWEEP_OLDER_THAN_MS = 30 * 1000, /* younger outbox items are still their writer's */
 };
 
@@ -311,7 +312,9 @@ void hd_function_stop(struct hd_started *f) {
 
 int hd_function_handle(struct hd_started *f, const struct hd_invocation *invocation, struct hd_measures *measures,
                        const struct hd_buffer **ret_answer, struct hd_error *err) {
+    int64_t now_ms = hd_system_clock.now_ms(&hd_system_clock);
     f->measures = measures;
+    hd_aws_end_within(f->aws, hd_invocation_work_deadline_ms(invocation, now_ms) + ANSWER_MS - now_ms);
     hd_arena_reset(f->event);
     hd_buffer_clear(&f->answer);
     int r = f->function->handle(f, invocation, err);

@@ -15,7 +15,8 @@ struct hd_aws {
     char *table, *queues, *ca_file, *region;
     struct hd_aws_endpoint endpoints[HD_AWS_SERVICE_COUNT];
     struct hd_credentials_chain *credentials;
-    _Atomic int64_t skew_ms; /* services' time less ours */
+    _Atomic int64_t skew_ms;    /* services' time less ours */
+    _Atomic int64_t ends_at_ms; /* monotonic: no request lasts longer */
 };
 
 static const struct {
@@ -132,6 +133,7 @@ static int set_up(struct hd_aws *aws, const struct hd_aws_options *options, stru
     if (r < 0)
         return r;
     aws->options = *options;
+    aws->ends_at_ms = INT64_MAX;
     if (!copy(&aws->region, region) || !copy(&aws->table, options->table) || !copy(&aws->queues, options->queues) ||
         !copy(&aws->ca_file, find_ca_file(options->ca_file)))
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the settings of AWS");
@@ -177,6 +179,15 @@ const struct hd_aws_options *hd_aws_options(const struct hd_aws *aws) {
 
 const char *hd_aws_region(const struct hd_aws *aws) {
     return aws->region;
+}
+
+void hd_aws_end_within(struct hd_aws *aws, int64_t within_ms) {
+    int64_t now_ms = hd_monotonic_ms();
+    atomic_store(&aws->ends_at_ms, within_ms < INT64_MAX - now_ms ? now_ms + within_ms : INT64_MAX);
+}
+
+int64_t hd_aws_ends_at_ms(const struct hd_aws *aws) {
+    return atomic_load(&aws->ends_at_ms);
 }
 
 const char *hd_aws_ca_file(const struct hd_aws *aws) {

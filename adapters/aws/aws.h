@@ -34,6 +34,9 @@ struct hd_aws_options {
  * HD_ERR_CONFIGURATION: no region, or an endpoint that is no URL. */
 int hd_aws_new(const struct hd_aws_options *options, struct hd_aws **ret_aws, struct hd_error *err) HD_MUST_CHECK;
 void hd_aws_free(struct hd_aws *aws); /* takes NULL; all views are closed */
+/* Requests of all views end within_ms from now at the latest, whatever their time limits and repetitions say, and later ones are not even sent; until it is set anew. For a process that is killed at a moment that it knows (a
+ * Lambda function). INT64_MAX: no limit, as at the beginning. */
+void hd_aws_end_within(struct hd_aws *aws, int64_t within_ms);
 
 int hd_aws_store(struct hd_aws *aws, struct hd_store **ret_store, struct hd_error *err) HD_MUST_CHECK;
 int hd_aws_queue(struct hd_aws *aws, struct hd_queue **ret_queue, struct hd_error *err) HD_MUST_CHECK;

@@ -39,6 +39,7 @@ struct call {
     enum step step;
     int64_t start_at_ms; /* monotonic, as is the next */
     int64_t deadline_ms;
+    int64_t limit_ms;  /* what the try was given */
     bool may_be_done;  /* a try before this one */
     bool fresh;        /* no kept connection for the next try */
     bool clock_set;    /* once is enough: a service that says it again means something else */
@@ -391,6 +392,11 @@ static void end_with(struct call *call, enum hd_code code, const char *message, 
 
 static void start_try(struct hd_aws_client *client, struct call *call, struct hd_arena *arena) {
     struct hd_error err = {0};
+    int64_t now_ms = hd_monotonic_ms(), ends_at_ms = hd_aws_ends_at_ms(client->aws);
+    if (ends_at_ms <= now_ms) {
+        end_with(call, HD_ERR_UNAVAILABLE, "there is no time left for it", arena);
+        return;
+    }
     call->response->tries++;
     if (prepare_try(client, call, &err) < 0) {
         drop_try(client, call);
@@ -398,7 +404,8 @@ static void start_try(struct hd_aws_client *client, struct call *call, struct hd
         return;
     }
     call->step = RUNNING;
-    call->deadline_ms = hd_monotonic_ms() + timeout_ms(call);
+    call->limit_ms = timeout_ms(call) < ends_at_ms - now_ms ? timeout_ms(call) : ends_at_ms - now_ms;
+    call->deadline_ms = now_ms + call->limit_ms;
     client->running++;
 }
 
@@ -419,13 +426,17 @@ static int64_t backoff_ms(struct hd_aws_client *client, int tries) {
 static bool may_repeat(struct hd_aws_client *client, const struct call *call, int tokens, int64_t retry_after_ms) {
     if (call->response->tries >= HD_AWS_TRIES_MAX || client->tokens < tokens || retry_after_ms > RETRY_AFTER_MAX_MS)
         return false;
+    if (hd_monotonic_ms() + retry_after_ms >= hd_aws_ends_at_ms(client->aws))
+        return false;
     client->tokens -= tokens;
     return true;
 }
 
 static void wait_for_next_try(struct hd_aws_client *client, struct call *call, int64_t retry_after_ms) {
     int64_t wait_ms = backoff_ms(client, call->response->tries);
+    int64_t ends_at_ms = hd_aws_ends_at_ms(client->aws); /* there it will find that no time is left */
     call->start_at_ms = hd_monotonic_ms() + (wait_ms > retry_after_ms ? wait_ms : retry_after_ms);
+    call->start_at_ms = call->start_at_ms < ends_at_ms ? call->start_at_ms : ends_at_ms;
     call->step = WAITING;
 }
 
@@ -596,7 +607,7 @@ static void end_late(struct hd_aws_client *client, struct call *calls, size_t co
         if (call->step != RUNNING || call->deadline_ms > looked_ms)
             continue;
         curl_multi_remove_handle(client->multi, call->handle->easy);
-        (void)snprintf(call->handle->errors, sizeof call->handle->errors, "no answer within %lld ms", (long long)timeout_ms(call));
+        (void)snprintf(call->handle->errors, sizeof call->handle->errors, "no answer within %lld ms", (long long)call->limit_ms);
         conclude_try(client, call, CURLE_OPERATION_TIMEDOUT, arena);
     }
 }

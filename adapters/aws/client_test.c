@@ -420,6 +420,34 @@ static void silence_to_the_end_says_how_long_it_was_waited_for(void **state) {
     sentence_is(&impatient, &response, "DynamoDB GetItem: no answer within 100 ms");
 }
 
+static void all_requests_end_when_the_process_must_and_later_ones_are_not_sent(void **state) {
+    struct bench *b = *state;
+    SCRIPT(b, DOES(HD_STAND_IN_IS_SILENT));
+    hd_aws_end_within(b->aws, 200); /* far below a try's limit */
+    int64_t began_ms = hd_monotonic_ms();
+    struct hd_aws_response response = call(b, &get_item);
+    assert_true(hd_monotonic_ms() - began_ms >= 200);
+    assert_int_equal(response.code, HD_ERR_UNAVAILABLE);
+    assert_int_equal(response.tries, 1);
+    assert_true(response.unsure);
+    response = call(b, &get_item);
+    assert_int_equal(response.code, HD_ERR_UNAVAILABLE);
+    assert_int_equal(response.tries, 0);
+    assert_false(response.unsure);
+    sentence_is(&get_item, &response, "DynamoDB GetItem: there is no time left for it");
+    assert_int_equal(b->seen_count, 1);
+}
+
+static void a_limit_that_is_lifted_holds_no_more(void **state) {
+    struct bench *b = *state;
+    SCRIPT(b, SAYS(200, "{}"));
+    hd_aws_end_within(b->aws, 0);
+    assert_int_equal(call(b, &get_item).code, HD_ERR_UNAVAILABLE);
+    hd_aws_end_within(b->aws, INT64_MAX);
+    assert_int_equal(call(b, &get_item).code, 0);
+    assert_int_equal(b->seen_count, 1);
+}
+
 static void who_does_not_listen_has_done_nothing(void **state) {
     struct bench *b = *state;
     SCRIPT(b, SAYS(200, "{}"));
@@ -730,6 +758,8 @@ int main(void) {
         TEST(answers_lost_to_the_end_are_an_error_that_is_unsure),
         TEST(silence_ends_at_the_time_limit_and_the_next_try_has_a_connection_of_its_own),
         TEST(silence_to_the_end_says_how_long_it_was_waited_for),
+        TEST(all_requests_end_when_the_process_must_and_later_ones_are_not_sent),
+        TEST(a_limit_that_is_lifted_holds_no_more),
         TEST(who_does_not_listen_has_done_nothing),
         TEST(a_wish_to_wait_for_long_is_told_to_the_caller_at_once),
         TEST(an_outage_is_not_answered_by_a_storm),

@@ -14,6 +14,8 @@ const struct hd_aws_endpoint *hd_aws_endpoint(const struct hd_aws *aws, enum hd_
 const char *hd_aws_ca_file(const struct hd_aws *aws); /* NULL: libcurl's own */
 struct hd_credentials_chain *hd_aws_credentials(struct hd_aws *aws);
 
+int64_t hd_aws_ends_at_ms(const struct hd_aws *aws); /* monotonic; INT64_MAX: no limit */
+
 /* The time as the services have it: the clock's, and what they said that it is off. */
 int64_t hd_aws_now_ms(const struct hd_aws *aws);
 void hd_aws_correct_clock(struct hd_aws *aws, int64_t services_now_ms);
