@@ -8,6 +8,7 @@
 #include "adapters/transfer/dispatcher.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "host/ahead.h"
 #include "host/job.h"
 
 enum {
@@ -15,7 +16,8 @@ enum {
     RETRY_MAX_MS = 30 * 1000,    /* the same, when the message has waited long: an outage is asked less often */
     RETRY_BY_AGE = 8,            /* an eighth of what it has waited */
     TELL_EVERY_MS = 1000,
-    MARGIN_MS = 500,         /* before the deadline: to record what came of a transfer */
+    MARGIN_MS = 500, /* before the deadline: to record what came of a transfer */
+    AHEAD_MEMORY_MAX_BYTES = 64 * 1024 * 1024,
     TRANSFER_LEAST_MS = 100, /* a transfer that is begun is given that */
     WAIT_MAX_MS = 100,       /* how soon a thread that waits for the network sees that it is to hurry */
 };
@@ -36,6 +38,7 @@ struct hd_batch {
     struct hd_jobs jobs;
     struct hd_dispatcher *dispatcher;              /* NULL: what was under way was abandoned, and no new one could be had */
     struct member *members[HD_BATCH_MESSAGES_MAX]; /* made as they are needed */
+    struct hd_arena *ahead;                        /* what was read ahead, while all is decided */
     size_t count;
     size_t at[ENDED + 1]; /* how many stand at each stage */
     int64_t deadline_ms;
@@ -175,6 +178,7 @@ static void go_on(struct member *m, enum hd_job_next next, const struct hd_error
 static void begin_all(struct hd_batch *b, const struct hd_processor *processor, const struct hd_message *messages) {
     struct hd_store *store = b->jobs.context.store;
     (void)store->ops->begin_reads(store, NULL); /* when it fails, the reads themselves tell it */
+    hd_read_ahead(store, messages, b->count, b->ahead);
     for (size_t i = 0; i < b->count; i++) {
         struct member *m = b->members[i];
         struct hd_error err = {0};
@@ -185,6 +189,7 @@ static void begin_all(struct hd_batch *b, const struct hd_processor *processor, 
         }
     }
     store->ops->end_reads(store);
+    hd_arena_reset(b->ahead);
 }
 
 /* One call for all that is decided: on AWS, that many transactions at once. Each set has its own result. */
@@ -349,7 +354,8 @@ int hd_batch_new(const struct hd_batch_options *options, struct hd_batch **ret_b
     b->jobs = (struct hd_jobs){.context = options->context, .clock = options->clock, .recent = hd_recent_new()};
     atomic_init(&b->hurry_ms, INT64_MAX);
     b->errors = hd_counter("helpdesk_processing_errors_total", "Messages that were left to come again after an error of ours", NULL);
-    int r = open_dispatcher(b, err);
+    b->ahead = hd_arena_new(AHEAD_MEMORY_MAX_BYTES);
+    int r = b->ahead ? open_dispatcher(b, err) : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a batch");
     if (r) {
         hd_batch_free(b);
         return r;
@@ -366,6 +372,7 @@ void hd_batch_free(struct hd_batch *b) {
         hd_job_clear(&b->members[i]->job);
         free(b->members[i]);
     }
+    hd_arena_free(b->ahead);
     hd_recent_free(b->jobs.recent);
     free(b);
 }

@@ -35,6 +35,10 @@ struct fixture {
     void (*before_commit)(struct fixture *f); /* once */
     bool no_give_back;
     size_t commits, sets, extends;
+    /* reading ahead: what was announced, and the reads that were not */
+    struct hd_wanted ahead[64];
+    size_t ahead_count, ahead_calls, unannounced;
+    bool reads_open;
 };
 
 /* The ports have no room for a pointer to it, and there is one at a time. */
@@ -97,6 +101,50 @@ static int commit(struct hd_store *store, const struct hd_changeset *const *sets
     f->fails_with = HD_OK;
     return 0;
 }
+
+static int begin_reads(struct hd_store *store, struct hd_error *err) {
+    (void)store;
+    (void)err;
+    fixture->reads_open = true;
+    fixture->ahead_count = 0;
+    return 0;
+}
+
+static void end_reads(struct hd_store *store) {
+    (void)store;
+    fixture->reads_open = false;
+}
+
+static int read_ahead(struct hd_store *store, const struct hd_wanted *things, size_t count, struct hd_error *err) {
+    (void)store;
+    (void)err;
+    assert_true(fixture->reads_open && fixture->ahead_count + count <= HD_ARRAY_LEN(fixture->ahead));
+    memcpy(fixture->ahead + fixture->ahead_count, things, count * sizeof *things);
+    fixture->ahead_count += count;
+    fixture->ahead_calls++;
+    return 0;
+}
+
+static void is_read(enum hd_wanted_kind kind, const char *id) {
+    if (!fixture->reads_open)
+        return;
+    for (size_t i = 0; i < fixture->ahead_count; i++)
+        if (fixture->ahead[i].kind == kind && strcmp(fixture->ahead[i].id, id) == 0)
+            return;
+    fixture->unannounced++;
+}
+
+#define READ(name, kind)                                                                                                 \
+    static int read_##name(struct hd_store *store, struct hd_arena *arena, const char *id, const struct hd_##name **ret, \
+                           struct hd_error *err) {                                                                       \
+        is_read(kind, id);                                                                                               \
+        return real_store.name(store, arena, id, ret, err);                                                              \
+    }
+READ(ticket, HD_WANTED_TICKET)
+READ(user, HD_WANTED_USER)
+READ(event, HD_WANTED_EVENT)
+READ(notification, HD_WANTED_NOTIFICATION)
+READ(dead_letter, HD_WANTED_DEAD_LETTER)
 
 static int extend(struct hd_queue *queue, const struct hd_message *message, int64_t now_ms, int64_t visibility_ms, struct hd_error *err) {
     fixture->extends++;
@@ -264,6 +312,35 @@ static void transfers_run_side_by_side(void **state) {
     assert_int_equal(count_of(f, HD_SENT), 8);
     assert_int_equal(f->extends, 0);
     check_nothing_waits(f);
+}
+
+static void what_a_batch_will_read_is_fetched_before(void **state) {
+    struct fixture *f = *state;
+    hd_user_is(f->host, .user_id = "ana", .name = "Ana", .email = "ana@example.org");
+    hd_user_is(f->host, .user_id = "bruno", .name = "Bruno", .role = HD_ROLE_AGENT);
+    hd_ticket_is(f->host, .ticket_id = "t-1", .title = "T", .description = "D", .owner_id = "ana", .assigned_agent_id = "bruno");
+    store_ops.begin_reads = begin_reads;
+    store_ops.end_reads = end_reads;
+    store_ops.read_ahead = read_ahead;
+    store_ops.ticket = read_ticket;
+    store_ops.user = read_user;
+    store_ops.event = read_event;
+    store_ops.notification = read_notification;
+    store_ops.dead_letter = read_dead_letter;
+    for (int i = 0; i < 3; i++)
+        hd_host_event(f->host, hd_arena_printf(f->host->arena, "e-%d", i), HD_EVENT_TICKET_COMMENTED, "t-1", "bruno",
+                      "{\"ticketId\":\"t-1\",\"commentId\":\"c-1\",\"authorId\":\"bruno\",\"text\":\"x\",\"visibility\":\"public\"}");
+    const struct hd_processor *const processors[] = {&hd_router_processor, &hd_email_processor, &hd_inapp_processor};
+    for (size_t i = 0; i < HD_ARRAY_LEN(processors); i++) {
+        f->ahead_calls = 0;
+        atomic_fetch_add(&f->now_ms, 2000); /* nothing is left of what was read lately */
+        assert_true(run(f, processors[i], LONG_MS) >= 3);
+        assert_int_equal(fated(f, HD_FATE_DONE), f->count);
+        assert_in_range(f->ahead_calls, 2, 3);
+        assert_true(f->ahead_count >= 5);
+        assert_int_equal(f->unannounced, 0);
+    }
+    assert_true(count_of(f, HD_SENT) >= 6);
 }
 
 static void batch_after_batch_needs_no_more_of_anything(void **state) {
@@ -605,6 +682,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         BATCH_TEST(all_are_decided_and_committed_in_one_call),
         BATCH_TEST(transfers_run_side_by_side),
+        BATCH_TEST(what_a_batch_will_read_is_fetched_before),
         BATCH_TEST(batch_after_batch_needs_no_more_of_anything),
         BATCH_TEST(what_the_provider_refuses_is_postponed_by_the_retry_policy),
         BATCH_TEST(a_conflict_is_decided_again),
