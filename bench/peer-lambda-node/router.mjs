@@ -2,7 +2,7 @@
 // It lacks what HelpDesk's has beside: other events and audiences, envelopes from foreign publishers and their schemas, dead letters, changesets of more than one transaction, metrics.
 
 import { randomUUID } from 'node:crypto';
-import { BatchWriteItemCommand, DynamoDBClient, GetItemCommand, TransactWriteItemsCommand } from '@aws-sdk/client-dynamodb';
+import { BatchGetItemCommand, BatchWriteItemCommand, DynamoDBClient, TransactWriteItemsCommand } from '@aws-sdk/client-dynamodb';
 import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { derive, order, outboxKey, shard } from './ids.mjs';
 
@@ -23,16 +23,21 @@ const sqs = new SQSClient({});
 const S = (text) => ({ S: text });
 const N = (number) => ({ N: String(number) });
 
-/** What was read a moment ago, as HelpDesk's function keeps it. */
+/** What was read a moment ago, as HelpDesk's function keeps it: pk → { at, item }. */
 const kept = new Map();
 
-async function get(pk, sk) {
-  const known = kept.get(pk);
-  if (known && Date.now() - known.at < KEPT_MS) return known.item;
-  const item = dynamo.send(new GetItemCommand({ TableName: TABLE, Key: { pk: S(pk), sk: S(sk) }, ConsistentRead: true })).then((answer) => answer.Item);
-  kept.set(pk, { at: Date.now(), item });
-  return item;
+/** All at once, those that are not known; they are in kept afterwards. */
+async function readAhead(sk, pks) {
+  const wanted = [...new Set(pks)].filter((pk) => !kept.has(pk));
+  if (wanted.length === 0) return;
+  const Keys = wanted.map((pk) => ({ pk: S(pk), sk: S(sk) }));
+  const answer = await dynamo.send(new BatchGetItemCommand({ RequestItems: { [TABLE]: { Keys, ConsistentRead: true } } }));
+  if (answer.UnprocessedKeys?.[TABLE]) throw new Error('some keys were not processed');
+  const at = Date.now();
+  for (const item of answer.Responses[TABLE]) kept.set(item.pk.S, { at, item });
 }
+
+const read = (pk) => kept.get(pk).item;
 
 function forgetOld() {
   const oldest = Date.now() - KEPT_MS;
@@ -67,13 +72,15 @@ function notificationItem(event, eventId, target, channel, id, nowMs) {
   return item;
 }
 
+const eventKey = (eventId) => `V#${eventId}`;
+const ticketKey = (event) => `T#${event.ticket_id.S}`;
+const ownerKey = (ticket) => `U#${ticket.owner_id.S}`;
+
 /** Everything that one message makes: the transaction, and what goes to SQS when it has happened. */
-async function decide(record) {
-  const { eventId } = JSON.parse(record.body);
-  const event = await get(`V#${eventId}`, 'V');
-  const ticket = await get(`T#${event.ticket_id.S}`, 'T');
-  const target = ticket.owner_id.S;
-  const user = await get(`U#${target}`, 'U');
+function decide(eventId) {
+  const event = read(eventKey(eventId));
+  const target = read(ticketKey(event)).owner_id.S;
+  const user = read(ownerKey(read(ticketKey(event))));
   const off = Number(user.channels_off.N);
   const asked = JSON.parse(event.payload.S).channels;
   const nowMs = Date.now();
@@ -110,8 +117,8 @@ async function decide(record) {
   return { actions, messages, outbox, nowMs };
 }
 
-async function route(record) {
-  const decided = await decide(record);
+async function route(eventId) {
+  const decided = decide(eventId);
   await dynamo.send(new TransactWriteItemsCommand({ TransactItems: decided.actions, ClientRequestToken: randomUUID() }));
   return decided;
 }
@@ -143,7 +150,13 @@ async function handOver(decided) {
 
 export async function handler(event) {
   forgetOld();
-  const results = await Promise.allSettled(event.Records.map(route));
+  const eventIds = event.Records.map((record) => JSON.parse(record.body).eventId);
+  await readAhead('V', eventIds.map(eventKey));
+  const events = eventIds.map((eventId) => read(eventKey(eventId)));
+  await readAhead('T', events.map(ticketKey));
+  const tickets = events.map((each) => read(ticketKey(each)));
+  await readAhead('U', tickets.map(ownerKey));
+  const results = await Promise.allSettled(eventIds.map(route));
   const decided = results.filter(({ status }) => status === 'fulfilled').map(({ value }) => value);
   if (decided.length > 0) await handOver(decided);
   const failed = event.Records.filter((_, i) => results[i].status === 'rejected');
