@@ -174,8 +174,10 @@ static enum MHD_Result give_event(struct standin *s, struct MHD_Connection *conn
 
 static enum MHD_Result next_invocation(struct standin *s, struct MHD_Connection *connection, int64_t came_ns) {
     if (s->given == 0) {
+        pthread_mutex_lock(&s->mutex);
         s->start_ms[s->start_count] = ms(came_ns - s->started_ns);
         s->start_kib[s->start_count++] = resident_kib(s->pid);
+        pthread_mutex_unlock(&s->mutex);
     }
     if (s->given < s->batches)
         return give_event(s, connection);
@@ -432,12 +434,11 @@ static pid_t start(char **command) {
 
 /* Until it has asked for an invocation that there is not, or died before that. */
 static void run_once(struct standin *s, char **command) {
-    s->over = false;
+    pthread_mutex_lock(&s->mutex); /* a quick function may ask before posix_spawn has told us who it is */
     s->given = 0;
     s->started_ns = now_ns();
     s->pid = start(command);
     s->over = s->failed = s->pid == 0;
-    pthread_mutex_lock(&s->mutex);
     while (!s->over) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
