@@ -93,6 +93,11 @@ target_link_libraries(aws_send PRIVATE hd_adapters hd_core hd_assets hd_base)
 set_target_properties(aws_send PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 hd_emulated_test(aws.providers integration -- sh -c "exec \"$HELPDESK_AWS_PYTHON\" tests/aws/providers_test.py $<TARGET_FILE:aws_send>")
 
+if(NOT HELPDESK_FLAVOR MATCHES "^(asan|tsan)$") # Lambda's glibc has not what sanitizers want
+  hd_emulated_test(aws.lambda e2e --sam -- sh -c "exec \"$HELPDESK_AWS_PYTHON\" tests/aws/lambda_test.py \"$@\"" lambda_test
+                   $<TARGET_FILE:helpdesk> ${CMAKE_SOURCE_DIR}/scripts/package-lambda $<TARGET_FILE:bootstrap>)
+endif()
+
 file(GLOB fuzzers RELATIVE ${CMAKE_SOURCE_DIR}/tests/fuzz CONFIGURE_DEPENDS tests/fuzz/*.c)
 foreach(file IN LISTS fuzzers)
   string(REGEX REPLACE "\\.c$" "" stem ${file})
