@@ -9,10 +9,13 @@
 #include "adapters/smtp/smtp.h"
 #include "base/id.h"
 
-static int open_smtp(const struct hd_settings *s, struct hd_provider **ret_provider, struct hd_error *err) {
-    struct hd_smtp_options options = {
-        .url = s->smtp_url, .mail_from = s->mail_from, .ca_file = s->ca_file, .timeout_ms = s->smtp_timeout_ms};
-    options.connect_timeout_ms = s->smtp_timeout_ms;
+/* In a Lambda function, libcurl does not find the system's certificates by itself. */
+static int open_smtp(const struct hd_settings *s, const struct hd_aws *aws, struct hd_provider **ret_provider, struct hd_error *err) {
+    struct hd_smtp_options options = {.url = s->smtp_url,
+                                      .mail_from = s->mail_from,
+                                      .ca_file = !s->ca_file && aws ? hd_aws_ca_file(aws) : s->ca_file,
+                                      .connect_timeout_ms = s->smtp_timeout_ms,
+                                      .timeout_ms = s->smtp_timeout_ms};
     return hd_smtp_new(&options, ret_provider, err);
 }
 
@@ -32,7 +35,7 @@ static int open_email(struct hd_messages *m, struct hd_aws *aws, struct hd_error
     if (strcmp(provider, "ses") == 0)
         return open_ses(s, aws, &m->providers[HD_EMAIL], err);
     if (strcmp(provider, "smtp") == 0)
-        return open_smtp(s, &m->providers[HD_EMAIL], err);
+        return open_smtp(s, aws, &m->providers[HD_EMAIL], err);
     return hd_simulated_new(&m->providers[HD_EMAIL], err);
 }
 

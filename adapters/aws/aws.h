@@ -34,6 +34,9 @@ struct hd_aws_options {
  * HD_ERR_CONFIGURATION: no region, or an endpoint that is no URL. */
 int hd_aws_new(const struct hd_aws_options *options, struct hd_aws **ret_aws, struct hd_error *err) HD_MUST_CHECK;
 void hd_aws_free(struct hd_aws *aws); /* takes NULL; all views are closed */
+/* The file of certificates that is trusted: the options', or AWS_CA_BUNDLE, or the system's; for other clients in the same process, too, whose libraries know only the place that it had where they were built. NULL: none
+ * was found. */
+const char *hd_aws_ca_file(const struct hd_aws *aws);
 /* Requests of all views end within_ms from now at the latest, whatever their time limits and repetitions say, and later ones are not even sent; until it is set anew. For a process that is killed at a moment that it knows (a
  * Lambda function). INT64_MAX: no limit, as at the beginning. */
 void hd_aws_end_within(struct hd_aws *aws, int64_t within_ms);

@@ -11,7 +11,6 @@ struct hd_aws_endpoint {
 };
 
 const struct hd_aws_endpoint *hd_aws_endpoint(const struct hd_aws *aws, enum hd_aws_service service);
-const char *hd_aws_ca_file(const struct hd_aws *aws); /* NULL: libcurl's own */
 struct hd_credentials_chain *hd_aws_credentials(struct hd_aws *aws);
 
 int64_t hd_aws_ends_at_ms(const struct hd_aws *aws); /* monotonic; INT64_MAX: no limit */
