@@ -60,15 +60,11 @@ static void records_have_keys_sequence_and_image(void **state) {
 
 static void an_event_of_another_shape_is_refused(void **state) {
     (void)state;
-    static const char *const events[] = {
-        "null",
-        "{}",
-        "{\"Records\":1}",
-        "{\"Records\":[{}]}",
-        "{\"Records\":[{\"eventSource\":\"aws:sqs\"}]}",
+    static const char of_another_key[] =
         "{\"Records\":[{\"eventSource\":\"aws:dynamodb\",\"eventName\":\"INSERT\",\"dynamodb\":{\"Keys\":{\"pk\":{\"N\":\"1\"},\"sk\":{\"S\":\"a\"}},"
-        "\"SequenceNumber\":\"1\"}}]}",
-    };
+        "\"SequenceNumber\":\"1\"}}]}";
+    static const char *const events[] = {
+        "null", "{}", "{\"Records\":1}", "{\"Records\":[{}]}", "{\"Records\":[{\"eventSource\":\"aws:sqs\"}]}", of_another_key};
     for (size_t i = 0; i < HD_ARRAY_LEN(events); i++) {
         const struct hd_stream_record *records = NULL;
         size_t count = 0;
@@ -99,8 +95,10 @@ static void the_answer_names_where_to_begin_again(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_have_keys_sequence_and_image), cmocka_unit_test(an_event_of_another_shape_is_refused),
-        cmocka_unit_test(a_schedule_is_told_from_a_stream),     cmocka_unit_test(the_answer_names_where_to_begin_again),
+        cmocka_unit_test(records_have_keys_sequence_and_image),
+        cmocka_unit_test(an_event_of_another_shape_is_refused),
+        cmocka_unit_test(a_schedule_is_told_from_a_stream),
+        cmocka_unit_test(the_answer_names_where_to_begin_again),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
