@@ -25,7 +25,7 @@ static int open_ses(const struct hd_settings *s, struct hd_aws *aws, struct hd_p
                                      .template_name = s->ses_template,
                                      .timeout_ms = s->smtp_timeout_ms};
     if (!aws)
-        return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_EMAIL_PROVIDER is ses, but HELPDESK_BACKEND is not aws");
+        return hd_error_set(err, HD_ERR_CONFIGURATION, "HELPDESK_EMAIL_PROVIDER is ses, but there is no AWS here to send by");
     return hd_ses_new(aws, &options, ret_provider, err);
 }
 
