@@ -338,7 +338,7 @@ static bool set_request(CURL *easy, struct call *call, const struct signed_reque
 }
 
 static bool set_headers(struct handle *handle, const struct signed_request *made) {
-    static const char *const ours[] = {"Expect:", "Accept:", "User-Agent: HelpDesk/" HELPDESK_VERSION};
+    static const char *const ours[] = {"Expect:", "Accept:", ("User-Agent: HelpDesk/" HELPDESK_VERSION)};
     struct curl_slist *list = NULL;
     for (size_t i = 0; i < HD_ARRAY_LEN(ours) + HD_ARRAY_LEN(made->headers); i++) {
         const char *line = i < HD_ARRAY_LEN(ours) ? ours[i] : made->headers[i - HD_ARRAY_LEN(ours)];
