@@ -76,6 +76,9 @@ set_tests_properties(emulators.install PROPERTIES FIXTURES_REQUIRED "" FIXTURES_
 hd_emulated_test(aws.emulators check --sqs elasticmq --movable-clock -- sh -c "exec \"$HELPDESK_AWS_PYTHON\" tests/aws/emulators_test.py")
 
 hd_emulated_test(aws.template check --sam -- sh -c "exec \"$HELPDESK_SAM_PYTHON\" tests/aws/template_test.py")
+if(TARGET bootstrap)
+  hd_emulated_test(aws.system e2e --sam -- sh -c "HELPDESK_BOOTSTRAP='$<TARGET_FILE:bootstrap>' exec \"$HELPDESK_SAM_PYTHON\" tests/aws/system_test.py")
+endif()
 
 if(cmocka_FOUND)
   add_executable(contract_aws_test EXCLUDE_FROM_ALL tests/contract/aws_test.c)

@@ -93,6 +93,10 @@ class Roles(unittest.TestCase):
             if {"dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"} & set(statement["Action"]):
                 keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
                 self.assertTrue(all(re.fullmatch(r"[A-Z]#\*", k) for k in keys), f"{name}: {keys}")
+            if {"dynamodb:DeleteItem", "dynamodb:UpdateItem"} & set(statement["Action"]):
+                self.assertEqual(name, "ApiRole", "processors remove and change nothing in place")
+            if "dynamodb:BatchWriteItem" in statement["Action"]:
+                self.assertEqual(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], ["O#*"], "its condition is nobody's")
         people = {name for name, s, _ in self.allowed(self.stack) for k in s.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", []) if k == "U#*"}
         self.assertEqual(people, {"ApiRole"})
 

@@ -40,12 +40,16 @@ def translate(parameters=None):
 class Stack:
     """One that was created. resources: by logical name, their conditions applied and all functions in their properties resolved."""
 
-    def __init__(self, name, parameters=None):
+    def __init__(self, name, parameters=None, called_by_moto=True):
+        """called_by_moto: its functions are called by moto's event sources, in containers; False, where a test plays these."""
         self.name = name
         self.template = translate(parameters)
         self.parameters = {n: (parameters or {}).get(n, p.get("Default")) for n, p in self.template["Parameters"].items()}
         self.ids = {}
-        self._create(parameters or {})
+        self._create(parameters or {}, () if called_by_moto else ("AWS::Lambda::EventSourceMapping",))
+        self._resolve_all()
+
+    def _resolve_all(self):
         conditions = self.template["Conditions"]
         self._conditions = {n: None for n in conditions}
         for n in conditions:
@@ -57,7 +61,7 @@ class Stack:
         }
         self.outputs = {n: self.resolve(o["Value"]) for n, o in self.template["Outputs"].items()}
 
-    def _create(self, parameters):
+    def _create(self, parameters, but):
         s3, cloudformation = client("s3"), client("cloudformation")
         if CODE["Bucket"] not in [b["Name"] for b in s3.list_buckets()["Buckets"]]:
             s3.create_bucket(Bucket=CODE["Bucket"], CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -67,7 +71,7 @@ class Stack:
             s3.put_object(Bucket=CODE["Bucket"], Key=CODE["Key"], Body=code.getvalue())
         cloudformation.create_stack(
             StackName=self.name,
-            TemplateBody=json.dumps(self.template),
+            TemplateBody=json.dumps({**self.template, "Resources": {n: r for n, r in self.template["Resources"].items() if r["Type"] not in but}}),
             Parameters=[{"ParameterKey": k, "ParameterValue": str(v)} for k, v in parameters.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
@@ -174,7 +178,7 @@ class Stack:
                 for page in cloudwatch.get_paginator("describe_alarms").paginate() for a in page["MetricAlarms"] if a["AlarmName"].startswith(f"{self.name}-")}
 
     def make_people(self):
-        """The pool, its client and its groups; gives the ids of pool and client."""
+        """The pool, its client and its groups; gives the ids of pool and client, which the API's authorizer then has, too."""
         cognito = client("cognito-idp")
         (pool,) = self.of_type("AWS::Cognito::UserPool").values()
         renamed = {"UserPoolName": "PoolName"}
@@ -183,4 +187,6 @@ class Stack:
         client_id = cognito.create_user_pool_client(**{**pool_client, "UserPoolId": pool_id})["UserPoolClient"]["ClientId"]
         for group in self.of_type("AWS::Cognito::UserPoolGroup").values():
             cognito.create_group(**{**group, "UserPoolId": pool_id})
+        self.ids.update(People=pool_id, PeopleClient=client_id)
+        self._resolve_all()
         return pool_id, client_id
