@@ -81,9 +81,12 @@ if(TARGET bootstrap)
 endif()
 
 if(cmocka_FOUND)
-  add_executable(contract_aws_test EXCLUDE_FROM_ALL tests/contract/aws_test.c)
+  add_executable(contract_aws_test tests/contract/aws_test.c)
   target_link_libraries(contract_aws_test PRIVATE hd_test_support hd_app ${floors_below_app} PkgConfig::cmocka)
   set_target_properties(contract_aws_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  # The whole suite with either queue; the queues' share of it, with the time that moves, on both.
+  hd_emulated_test(contract.aws_moto integration --no-scan -- $<TARGET_FILE:contract_aws_test>)
+  hd_emulated_test(contract.aws_elasticmq integration --sqs elasticmq --movable-clock --no-scan -- $<TARGET_FILE:contract_aws_test>)
   add_executable(aws_queues_test tests/aws/queues_test.c)
   target_link_libraries(aws_queues_test PRIVATE hd_test_support hd_app ${floors_below_app} PkgConfig::cmocka)
   set_target_properties(aws_queues_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

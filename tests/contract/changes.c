@@ -409,7 +409,7 @@ static size_t bad_count(const struct hd_fixture *f) {
     return HD_ARRAY_LEN(bad) - (f->backend->fences_receipts ? 0 : OF_RECEIPTS);
 }
 
-/* Commits goods[0..before), the bad one, and the other goods; nothing may have changed, and the bad one is named. */
+/* Commits goods[0..before), the bad one, and the other goods; nothing may have changed (world: NULL, if a later look is to tell), and the bad one is named. */
 static void check_refused(const struct scene *s, const struct step *wrong, const struct step *goods, size_t count, size_t before,
                           const char *world) {
     struct hd_changeset set = hd_changes(s->f);
@@ -422,8 +422,8 @@ static void check_refused(const struct scene *s, const struct step *wrong, const
     struct hd_commit_result result = hd_commit_one(s->f, &set);
     if (result.code != HD_ERR_CONFLICT || result.change != blamed)
         fail_msg("%s, as change %zu of %zu: code %d, change %zu", wrong->name, blamed, set.count, (int)result.code, result.change);
-    const char *after = scene_world(s);
-    if (strcmp(world, after) != 0)
+    const char *after = world ? scene_world(s) : NULL;
+    if (world && strcmp(world, after) != 0)
         fail_msg("%s, beside \"%s\": refused, and yet something changed.\nbefore:\n%s\nafter:\n%s", wrong->name, goods[0].name, world,
                  after);
 }
@@ -448,8 +448,9 @@ static void every_kind_of_change_is_undone_by_every_kind_of_failure(struct hd_fi
     for (size_t b = 0; b < bad_count(f); b++) {
         check_refused(s, &bad[b], good, 0, 0, world); /* alone */
         for (size_t g = 0; g < HD_ARRAY_LEN(good); g++) {
-            check_refused(s, &bad[b], &good[g], 1, 1, world);
-            check_refused(s, &bad[b], &good[g], 1, 0, world);
+            bool looks = f->backend->fences_receipts || g + 1 == HD_ARRAY_LEN(good); /* behind HTTP a look takes long */
+            check_refused(s, &bad[b], &good[g], 1, 1, looks ? world : NULL);
+            check_refused(s, &bad[b], &good[g], 1, 0, looks ? world : NULL);
         }
     }
     const struct step taken = {"an address that is taken", bad_user_takes_email, 0};
