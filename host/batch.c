@@ -19,7 +19,9 @@ enum {
     MARGIN_MS = 500, /* before the deadline: to record what came of a transfer */
     AHEAD_MEMORY_MAX_BYTES = 64 * 1024 * 1024,
     TRANSFER_LEAST_MS = 100, /* a transfer that is begun is given that */
-    WAIT_MAX_MS = 100,       /* how soon a thread that waits for the network sees that it is to hurry */
+    FAILURES_MAX =
+        3, /* in a row: then the store, or the queue, is taken to be out of reach, and is not asked for the rest of the batch one by one */
+    WAIT_MAX_MS = 100, /* how soon a thread that waits for the network sees that it is to hurry */
 };
 
 /* Where a message's job stands: what is to be done next with it. */
@@ -40,7 +42,8 @@ struct hd_batch {
     struct member *members[HD_BATCH_MESSAGES_MAX]; /* made as they are needed */
     struct hd_arena *ahead;                        /* what was read ahead, while all is decided */
     size_t count;
-    size_t at[ENDED + 1]; /* how many stand at each stage */
+    size_t at[ENDED + 1];               /* how many stand at each stage */
+    int store_failures, queue_failures; /* in a row */
     int64_t deadline_ms;
     _Atomic int64_t hurry_ms;
     int64_t extended_at_ms;
@@ -95,7 +98,10 @@ static void give_back(struct member *m, const struct hd_error *err) {
         hd_log(HD_LOG_ERROR, "message left to come again", NULL, HD_LOG_STR("processor", m->job.processor->name),
                HD_LOG_STR("error", hd_code_type(err->code)), HD_LOG_STR("detail", err->detail),
                HD_LOG_INT("receives", m->job.message.receive_count));
-    int r = queue->ops->give_back(queue, &m->job.message, now_ms(b), delay_ms(m, err->code), NULL);
+    int r = HD_ERR_UNAVAILABLE;
+    if (b->queue_failures < FAILURES_MAX)
+        r = queue->ops->give_back(queue, &m->job.message, now_ms(b), delay_ms(m, err->code), NULL);
+    b->queue_failures = r ? b->queue_failures + 1 : 0;
     end(m, r ? HD_FATE_LEFT : HD_FATE_BACK);
 }
 
@@ -175,19 +181,31 @@ static void go_on(struct member *m, enum hd_job_next next, const struct hd_error
 
 /* ---- the work ---- */
 
+static void begin(struct member *m, const struct hd_processor *processor, const struct hd_message *message) {
+    struct hd_batch *b = m->batch;
+    struct hd_error err = {0};
+    int r = hd_job_take(&m->job, processor, message, &err);
+    if (!r && b->store_failures >= FAILURES_MAX)
+        r = hd_error_set(&err, HD_ERR_UNAVAILABLE, "the store was out of reach a moment ago");
+    if (r) {
+        give_back(m, &err);
+        return;
+    }
+    enum hd_job_next next = hd_job_decide(&b->jobs, &m->job, &err);
+    b->store_failures = next == HD_JOB_GIVE_BACK && err.code == HD_ERR_UNAVAILABLE ? b->store_failures + 1 : 0;
+    go_on(m, next, &err);
+}
+
 static void begin_all(struct hd_batch *b, const struct hd_processor *processor, const struct hd_message *messages) {
     struct hd_store *store = b->jobs.context.store;
     (void)store->ops->begin_reads(store, NULL); /* when it fails, the reads themselves tell it */
-    hd_read_ahead(store, messages, b->count, b->ahead);
-    for (size_t i = 0; i < b->count; i++) {
-        struct member *m = b->members[i];
-        struct hd_error err = {0};
-        if (hd_job_take(&m->job, processor, &messages[i], &err)) {
-            give_back(m, &err);
-        } else {
-            go_on(m, hd_job_decide(&b->jobs, &m->job, &err), &err);
-        }
-    }
+    if (now_ms(b) < deadline_ms(b))
+        hd_read_ahead(store, messages, b->count, b->ahead);
+    size_t i = 0;
+    for (; i < b->count && now_ms(b) < deadline_ms(b); i++)
+        begin(b->members[i], processor, &messages[i]);
+    for (; i < b->count; i++)
+        end(b->members[i], HD_FATE_LEFT); /* for those there was no time */
     store->ops->end_reads(store);
     hd_arena_reset(b->ahead);
 }
@@ -325,16 +343,15 @@ void hd_batch_run(struct hd_batch *b, const struct hd_processor *processor, cons
     struct hd_error err = {0};
     b->deadline_ms = until_ms;
     b->extended_at_ms = now_ms(b);
+    b->store_failures = b->queue_failures = 0;
     memset(b->at, 0, sizeof b->at);
     for (b->count = 0; b->count < count && make_member(b, b->count); b->count++)
         b->members[b->count]->stage = TAKEN;
     b->at[TAKEN] = b->count;
     if (!b->dispatcher && open_dispatcher(b, &err))
         hd_log_error(HD_LOG_ERROR, "no transfer can be begun", NULL, &err);
-    if (b->extended_at_ms < deadline_ms(b)) { /* else nothing is begun that could not be ended */
-        begin_all(b, processor, messages);
-        work(b);
-    }
+    begin_all(b, processor, messages);
+    work(b);
     abandon_rest(b);
     for (size_t i = 0; i < count; i++)
         ret_fates[i] = i < b->count ? b->members[i]->fate : HD_FATE_LEFT;

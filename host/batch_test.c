@@ -34,6 +34,9 @@ struct fixture {
     enum hd_code fails_with;                  /* … with this */
     void (*before_commit)(struct fixture *f); /* once */
     bool no_give_back;
+    size_t reads, give_backs; /* asked, whatever came of it */
+    bool no_reads;
+    int64_t read_takes_ms;
     size_t commits, sets, extends;
     /* reading ahead: what was announced, and the reads that were not */
     struct hd_wanted ahead[64];
@@ -146,12 +149,22 @@ READ(event, HD_WANTED_EVENT)
 READ(notification, HD_WANTED_NOTIFICATION)
 READ(dead_letter, HD_WANTED_DEAD_LETTER)
 
+static int slow_notification(struct hd_store *store, struct hd_arena *arena, const char *id, const struct hd_notification **ret,
+                             struct hd_error *err) {
+    fixture->reads++;
+    atomic_fetch_add(&fixture->now_ms, fixture->read_takes_ms);
+    if (fixture->no_reads)
+        return hd_error_set(err, HD_ERR_UNAVAILABLE, "out of reach");
+    return real_store.notification(store, arena, id, ret, err);
+}
+
 static int extend(struct hd_queue *queue, const struct hd_message *message, int64_t now_ms, int64_t visibility_ms, struct hd_error *err) {
     fixture->extends++;
     return real_queue.extend(queue, message, now_ms, visibility_ms, err);
 }
 
 static int give_back(struct hd_queue *queue, const struct hd_message *message, int64_t now_ms, int64_t delay_ms, struct hd_error *err) {
+    fixture->give_backs++;
     if (fixture->no_give_back)
         return hd_error_set(err, HD_ERR_UNAVAILABLE, "out of reach");
     return real_queue.give_back(queue, message, now_ms, delay_ms, err);
@@ -489,6 +502,41 @@ static void what_cannot_even_be_given_back_is_left(void **state) {
     check_attempts(f, "sent");
 }
 
+static void a_store_that_is_out_of_reach_is_not_asked_for_each_message(void **state) {
+    struct fixture *f = *state;
+    mails(f, 20);
+    store_ops.notification = slow_notification;
+    f->no_reads = true;
+    assert_int_equal(run(f, &hd_email_processor, LONG_MS), 20);
+    assert_int_equal(fated(f, HD_FATE_BACK), 20);
+    assert_int_equal(f->reads, 3);
+    f->no_reads = false;
+    atomic_fetch_add(&f->now_ms, 1000);
+    assert_int_equal(run(f, &hd_email_processor, LONG_MS), 20);
+    assert_int_equal(fated(f, HD_FATE_DONE), 20);
+}
+
+static void a_queue_that_is_out_of_reach_is_not_asked_for_each_message(void **state) {
+    struct fixture *f = *state;
+    mails(f, 20);
+    f->outage = 1;
+    f->no_give_back = true;
+    assert_int_equal(run(f, &hd_email_processor, LONG_MS), 20);
+    assert_int_equal(fated(f, HD_FATE_LEFT), 20);
+    assert_int_equal(f->give_backs, 3);
+}
+
+static void what_time_does_not_allow_to_decide_is_left(void **state) {
+    struct fixture *f = *state;
+    mails(f, 20);
+    store_ops.notification = slow_notification;
+    f->read_takes_ms = LONG_MS / 5;
+    assert_int_equal(run(f, &hd_email_processor, LONG_MS), 20);
+    assert_int_equal(f->reads, 5);
+    assert_int_equal(fated(f, HD_FATE_LEFT), 15);
+    assert_int_equal(fated(f, HD_FATE_DONE), 5);
+}
+
 static void fail_from_now_on(size_t request) {
     (void)request;
     atomic_store(&fixture->outage, 20);
@@ -692,6 +740,9 @@ int main(void) {
         BATCH_TEST(one_that_fails_alone_is_given_back_alone),
         BATCH_TEST(an_outage_of_the_store_makes_no_dead_letters_and_is_asked_ever_less_often),
         BATCH_TEST(what_cannot_even_be_given_back_is_left),
+        BATCH_TEST(a_store_that_is_out_of_reach_is_not_asked_for_each_message),
+        BATCH_TEST(a_queue_that_is_out_of_reach_is_not_asked_for_each_message),
+        BATCH_TEST(what_time_does_not_allow_to_decide_is_left),
         BATCH_TEST(an_outcome_that_comes_in_an_outage_is_recorded_after_it),
         BATCH_TEST(claims_are_extended_while_an_outcome_waits),
         BATCH_TEST(an_outcome_that_cannot_be_recorded_by_the_deadline_is_an_interrupted_attempt),
