@@ -249,6 +249,8 @@ static int post(struct hd_runtime_api *api, const char *body, size_t body_bytes,
 }
 
 int hd_runtime_api_respond(struct hd_runtime_api *api, const char *request_id, const char *body, size_t body_bytes, struct hd_error *err) {
+    if (body_bytes > HD_RUNTIME_ANSWER_MAX_BYTES)
+        return hd_error_set(err, HD_ERR_TOO_LARGE, "the answer has %zu bytes; Lambda takes %d", body_bytes, HD_RUNTIME_ANSWER_MAX_BYTES);
     int r = begin_request(api, err, "POST " BASE "/invocation/%s/response", request_id);
     return r ? r : post(api, body, body_bytes, err);
 }

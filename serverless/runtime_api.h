@@ -8,6 +8,8 @@
 
 struct hd_runtime_api;
 
+enum { HD_RUNTIME_ANSWER_MAX_BYTES = 6 * 1024 * 1024 /* what Lambda takes */ };
+
 /* address: "127.0.0.1:9001", as Lambda gives it; connects only when something is asked. HD_ERR_CONFIGURATION: it is none. */
 int hd_runtime_api_new(const char *address, struct hd_runtime_api **ret_api, struct hd_error *err) HD_MUST_CHECK;
 void hd_runtime_api_free(struct hd_runtime_api *api); /* takes NULL */

@@ -195,6 +195,18 @@ static void an_api_that_refuses_is_an_error_of_its_kind(void **state) {
     assert_non_null(strstr(f->requests[2], "POST /2018-06-01/runtime/init/error HTTP/1.1\r\n"));
 }
 
+static void an_answer_that_lambda_would_not_take_is_not_sent(void **state) {
+    struct fixture *f = *state;
+    static char answer[HD_RUNTIME_ANSWER_MAX_BYTES + 1];
+    static const struct turn turns[] = {{.answer = ACCEPTED}};
+    memset(answer, ' ', sizeof answer);
+    start(f, turns, HD_ARRAY_LEN(turns));
+    assert_int_equal(hd_runtime_api_respond(f->api, "id-1", answer, sizeof answer, NULL), HD_ERR_TOO_LARGE);
+    assert_int_equal(hd_runtime_api_respond(f->api, "id-2", "{}", 2, NULL), 0);
+    join(f);
+    assert_non_null(strstr(f->requests[0], "/invocation/id-2/response"));
+}
+
 static void sigterm_ends_the_wait_and_nothing_else(void **state) {
     struct fixture *f = *state;
     static const struct turn turns[] = {{.answer = ACCEPTED}, {.answer = NULL}};
@@ -241,6 +253,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_connection_that_was_closed_meanwhile_is_opened_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_api_that_says_close_is_connected_to_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_api_that_refuses_is_an_error_of_its_kind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_that_lambda_would_not_take_is_not_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sigterm_ends_the_wait_and_nothing_else, set_up, tear_down),
         cmocka_unit_test(what_is_no_address_is_refused),
         cmocka_unit_test(an_api_that_is_not_there_is_unavailable),
