@@ -119,9 +119,12 @@ static int newest_first(const void *a, const void *b) {
 }
 
 struct entries {
-    struct entry *list;
+    struct entry *list; /* newest first */
     size_t count;
+    size_t certain; /* how many of them stand in the list's order for sure: behind them a shard may have more */
+    bool all;       /* no shard has more */
     size_t shards;
+    const char *horizon; /* the newest of what shards that have more gave last; NULL: none has more */
     struct hd_buffer bodies[HD_ITEM_SHARDS];
     struct hd_aws_request requests[HD_ITEM_SHARDS];
     struct hd_aws_response responses[HD_ITEM_SHARDS];
@@ -138,13 +141,16 @@ static int take_entries(struct listing *l, struct entries *e, size_t shard, size
     json_t *item;
     json_array_foreach(json_object_get(answer, "Items"), at, item) {
         struct entry entry = {{hd_item_text(item, "pk"), hd_item_text(item, "sk")}, hd_item_text(item, "o")};
-        if (entry.key.pk && entry.key.sk && entry.order && at < want)
-            e->list[e->count++] = entry;
+        if (!entry.key.pk || !entry.key.sk || !entry.order || at >= want)
+            return hd_error_set(err, HD_ERR_CORRUPT, "DynamoDB gave another entry of an index than was asked for");
+        e->list[e->count++] = entry;
+        if (at + 1 == want && (!e->horizon || strcmp(entry.order, e->horizon) > 0))
+            e->horizon = entry.order;
     }
     return 0;
 }
 
-/* The next want entries of the index, merged; one more shows that there are more. A page of keys is far below the megabyte at which a Query stops by itself. */
+/* The next entries of the index, up to want of each shard, merged. A page of keys is far below the megabyte at which a Query stops by itself. */
 static int read_entries(struct listing *l, struct entries *e, size_t want, struct hd_error *err) {
     e->shards = l->source.sharded ? HD_ITEM_SHARDS : 1;
     e->list = hd_arena_calloc(l->s->scratch, e->shards * want, sizeof *e->list);
@@ -159,6 +165,9 @@ static int read_entries(struct listing *l, struct entries *e, size_t want, struc
         rc = take_entries(l, e, i, want, err);
     if (!rc && e->count > 1)
         qsort(e->list, e->count, sizeof *e->list, newest_first);
+    e->all = !e->horizon;
+    while (!rc && e->certain < e->count && (e->all || strcmp(e->list[e->certain].order, e->horizon) >= 0))
+        e->certain++;
     for (size_t i = 0; i < e->shards; i++)
         hd_buffer_free(&e->bodies[i]);
     return rc;
@@ -201,21 +210,33 @@ static int add_items(struct listing *l, const struct entry *entries, size_t coun
     return rc;
 }
 
+/* How many entries a shard is asked for. Eight shards of equal size give an eighth each; twice that is rarely too few, and then asked for again. */
+static size_t wanted_of_a_shard(const struct listing *l) {
+    if (l->source.filtered)
+        return LOOK_STEP + 1;
+    return l->source.sharded ? (l->limit + 1) / (HD_ITEM_SHARDS / 2) + HD_ITEM_SHARDS : l->limit + 1;
+}
+
 static int fill(struct listing *l, struct hd_error *err) {
     size_t step = l->source.filtered ? LOOK_STEP : l->limit + 1;
-    for (size_t looked = 0;;) {
+    size_t looked = 0;
+    for (;;) {
         struct entries e = {0};
-        int rc = read_entries(l, &e, step + 1, err);
-        size_t take = e.count < step ? e.count : step;
-        if (!rc)
-            rc = add_items(l, e.list, take, err);
-        if (rc || l->more || e.count <= take)
+        int rc = read_entries(l, &e, wanted_of_a_shard(l), err);
+        for (size_t from = 0; !rc && from < e.certain;) {
+            size_t take = e.certain - from < step ? e.certain - from : step;
+            rc = add_items(l, e.list + from, take, err);
+            from += take;
+            looked += take;
+            if (rc || l->more)
+                return rc;
+            l->more = looked >= LOOK_MAX && !(e.all && from == e.certain);
+            if (l->more)
+                return 0;
+        }
+        if (rc || e.all)
             return rc;
-        looked += take;
         l->before = l->last;
-        l->more = looked >= LOOK_MAX;
-        if (l->more)
-            return 0;
     }
 }
 
