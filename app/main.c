@@ -10,7 +10,7 @@
 #include "base/log.h"
 
 static void print_setting(const char *name, const char *fallback, const char *help) {
-    (void)printf("  %-26s %s%s%s%s\n", name, help, fallback ? " [" : "", fallback ? fallback : "", fallback ? "]" : "");
+    (void)printf("  %-31s %s%s%s%s\n", name, help, fallback ? " [" : "", fallback ? fallback : "", fallback ? "]" : "");
 }
 
 static int print_help(void) {
