@@ -105,6 +105,7 @@ static int open_aws(struct runtime *rt, struct hd_error *err) {
     struct hd_aws_options options = {
         .table = all ? s->table : NULL,
         .queues = all ? s->queues : NULL,
+        .served = hd_queues_served(),
         .ca_file = s->ca_file,
         .clock = &hd_system_clock,
         .random = &hd_system_random,

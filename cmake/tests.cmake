@@ -75,7 +75,9 @@ hd_emulated_test(emulators.install check --sqs elasticmq --sam --no-servers -- t
 set_tests_properties(emulators.install PROPERTIES FIXTURES_REQUIRED "" FIXTURES_SETUP emulators)
 hd_emulated_test(aws.emulators check --sqs elasticmq --movable-clock -- sh -c "exec \"$HELPDESK_AWS_PYTHON\" tests/aws/emulators_test.py")
 
-hd_emulated_test(aws.template check --sam -- sh -c "exec \"$HELPDESK_SAM_PYTHON\" tests/aws/template_test.py")
+if(TARGET helpdesk)
+  hd_emulated_test(aws.template check --sam -- sh -c "HELPDESK_BINARY='$<TARGET_FILE:helpdesk>' exec \"$HELPDESK_SAM_PYTHON\" tests/aws/template_test.py")
+endif()
 if(TARGET bootstrap)
   hd_emulated_test(aws.system e2e --sam -- sh -c "HELPDESK_BOOTSTRAP='$<TARGET_FILE:bootstrap>' exec \"$HELPDESK_SAM_PYTHON\" tests/aws/system_test.py")
 endif()

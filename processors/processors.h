@@ -13,5 +13,7 @@ extern const struct hd_processor hd_dlq_processor; /* a dead letter → the admi
 extern const struct hd_processor *const hd_processors[];
 extern const size_t hd_processor_count;
 
+/* The queues that have a processor: those a deployment needs. Bits 1u << enum hd_queue_name. */
+unsigned hd_queues_served(void);
 /* The channels that a processor of ours serves, given the providers that are set up: in-app needs none. */
 unsigned hd_channels_served(const struct hd_provider *const *providers);

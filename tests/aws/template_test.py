@@ -190,6 +190,33 @@ class Made(unittest.TestCase):
         self.assertTrue(self.stack.table()["DeletionProtectionEnabled"])
         self.assertEqual(self.stack.table()["StreamSpecification"], {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
 
+    def run_helpdesk(self, command, table, queues):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HELPDESK_")}
+        environment.update(HELPDESK_BACKEND="aws", HELPDESK_TABLE=table, HELPDESK_QUEUES=queues, HELPDESK_JWT_SECRET="0123456789abcdef" * 2)
+        done = subprocess.run([os.environ["HELPDESK_BINARY"], command], env=environment, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_program_finds_nothing_wrong_with_it(self):
+        self.run_helpdesk("check", self.stack.ids["Table"], "made-")
+
+    def test_it_is_what_helpdesk_setup_makes_where_there_is_no_cloudformation(self):
+        self.run_helpdesk("setup", "by-setup", "by-setup-")
+        by_setup, by_template = client("dynamodb").describe_table(TableName="by-setup")["Table"], self.stack.table()
+        for member in ("KeySchema", "StreamSpecification", "BillingModeSummary"):
+            self.assertEqual(by_setup[member], by_template[member])
+        shape = {name: {i["IndexName"]: (i["KeySchema"], i["Projection"]) for i in table["GlobalSecondaryIndexes"]} for name, table in (("setup", by_setup), ("template", by_template))}
+        self.assertEqual(shape["setup"], shape["template"])
+        types = [{a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]} for table in (by_setup, by_template)]
+        self.assertEqual(types[0], types[1])
+        sqs = client("sqs")
+        made = {url.rsplit("/by-setup-", 1)[1]: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in sqs.list_queues(QueueNamePrefix="by-setup-")["QueueUrls"]}
+        self.assertEqual(set(made), set(self.queues) - {"failed-records", "failed-sweeps"})
+        for name, attributes in made.items():
+            for member in ("MessageRetentionPeriod", "SqsManagedSseEnabled"):
+                self.assertEqual(attributes[member], self.queues[name][member], name)
+            policies = [json.loads(a.get("RedrivePolicy", "{}").replace(prefix, "")) for a, prefix in ((attributes, "by-setup-"), (self.queues[name], "made-"))]
+            self.assertEqual({k: str(v) for k, v in policies[0].items()}, {k: str(v) for k, v in policies[1].items()}, name)
+
     def test_the_schedule_calls_relay_every_minute(self):
         schedule = self.stack.make_schedule()
         self.assertEqual((schedule["ScheduleExpression"], schedule["State"]), ("rate(1 minute)", "ENABLED"))

@@ -79,6 +79,10 @@ class Stack:
         assert made["StackStatus"] == "CREATE_COMPLETE", made
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name):
             self.ids.update({r["LogicalResourceId"]: r["PhysicalResourceId"] for r in page["StackResourceSummaries"]})
+        # moto's CloudFormation passes these two over.
+        dynamodb, table = client("dynamodb"), self.template["Resources"]["Table"]["Properties"]
+        dynamodb.update_time_to_live(TableName=self.ids["Table"], TimeToLiveSpecification=table["TimeToLiveSpecification"])
+        dynamodb.update_continuous_backups(TableName=self.ids["Table"], PointInTimeRecoverySpecification=table["PointInTimeRecoverySpecification"])
 
     def of_type(self, kind):
         return {n: r["Properties"] for n, r in self.resources.items() if r["Type"] == kind}
