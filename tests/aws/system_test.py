@@ -6,6 +6,7 @@ import email
 import email.policy
 import json
 import os
+import re
 import sys
 import unittest
 from pathlib import Path
@@ -14,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
 from lambda_service import Clock, Lambda, binary  # noqa: E402
 from mailbox import Mailbox  # noqa: E402
-from stack import Stack, client  # noqa: E402
+from stack import ROOT, Stack, client  # noqa: E402
 
 PASSWORD = "Aa1-of-the-test"
 VISIBILITY_S = 361  # the longest of the queues', and a second
@@ -24,6 +25,16 @@ NEEDED_ELSEWHERE = {
     ("inapp", "Hand", "sqs:SendMessage"), ("inapp", "Outbox", "dynamodb:BatchWriteItem"),  # an in-app message is postponed, or becomes a dead letter
     ("relay", "Outbox", "dynamodb:PutItem"),  # SQS took a part of an outbox item
 }
+
+
+def item_bytes(item):
+    """The size of an item, as DynamoDB counts it."""
+    def value_bytes(value):
+        (kind, content), = value.items()
+        sizes = {"S": lambda: len(content.encode()), "N": lambda: len(content) // 2 + 2, "B": lambda: len(base64.b64decode(content)), "BOOL": lambda: 1, "NULL": lambda: 1,
+                 "L": lambda: 3 + sum(1 + value_bytes(v) for v in content), "M": lambda: 3 + sum(1 + len(n) + value_bytes(v) for n, v in content.items())}
+        return sizes[kind]()
+    return sum(len(name) + value_bytes(value) for name, value in item.items())
 
 
 class System(unittest.TestCase):
@@ -125,6 +136,21 @@ class System(unittest.TestCase):
         return [item for shard in range(16) for item in dynamodb.query(TableName=self.stack.ids["Table"], KeyConditionExpression="pk = :p",
                                                                       ExpressionAttributeValues={":p": {"S": f"O#{shard:02d}"}})["Items"]]
 
+    def write_units(self, since):
+        """What the functions have written from there on, as DynamoDB counts it (docs/dynamodb.md): a unit is 1 KB, in a transaction two, an index entry that is new or changed one."""
+        units = 0
+        for function in self.lambdas.functions.values():
+            for target, body, status in function.proxy.requests[since.get(function.name, 0):]:
+                actions = body.get("TransactItems", []) if status == 200 and target.endswith(".TransactWriteItems") else []
+                for action in actions:
+                    item = (action.get("Put") or action.get("Update") or action["Delete"]).get("Item", {})
+                    units += 2 * max(1, -(-item_bytes(item) // 1024))
+                    is_new = action.get("Put", {}).get("ConditionExpression") == "attribute_not_exists(pk)"
+                    units += len(set(item) & set("kspet")) if is_new else 0  # what is put again has its entries already
+                if status == 200 and target.endswith(".BatchWriteItem"):
+                    units += sum(len(requests) for requests in body["RequestItems"].values())
+        return units
+
     def metrics(self, function):
         """The values of CloudWatch's embedded metrics in its log: (namespace, dimensions, name) → values."""
         found = {}
@@ -166,6 +192,15 @@ class Smtp(System):
         status, _, listed = self.lambdas.http("GET", "/tickets", token=self.tokens["bruno"], query="status=open")
         self.assertIn(ticket["ticketId"], [t["ticketId"] for t in listed["items"]])
         self.assertEqual((self.waiting(), self.outbox()), ({}, []))
+
+    def test_a_ticket_costs_the_write_units_that_the_documents_say(self):
+        since = {f.name: len(f.proxy.requests) for f in self.lambdas.functions.values()}
+        self.open_ticket("Impressora não imprime")
+        self.lambdas.run()
+        units = self.write_units(since)
+        (documented,) = re.findall(r"^\| `write_units` \| (\d+) \|", (ROOT / "serverless" / "deploy.md").read_text(), re.MULTILINE)
+        print(f"count: {units} write units for a ticket that is told by e-mail and in the app", flush=True)
+        self.assertEqual(units, int(documented))
 
     def test_a_breach_takes_the_urgent_lane_to_agent_and_managers_and_each_step_can_be_looked_at(self):
         ticket = self.open_ticket("Nobody answers")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The costs in serverless/deploy.md are what their own arithmetic gives, and count what the template has. Standard library only. --write puts the results into the document."""
+"""The costs in serverless/deploy.md are what their own arithmetic gives, and count what the template and docs/dynamodb.md have. Standard library only. --write puts the results into the document."""
 import ast
 import operator
 import pathlib
@@ -34,12 +34,14 @@ def compare(what, said, counted):
         problems.append(f"{what}: the document says {said or 'nothing'}, and it is {counted}")
 
 
-def check_against_template(names):
+def check_counts(names):
     template = TEMPLATE.read_text(encoding="utf-8")
     resources = re.split(r"^  (?=\w+:$)", template, flags=re.MULTILINE)
     alarms = [r for r in resources if "Type: AWS::CloudWatch::Alarm" in r]
     compare("alarm_metrics", names["alarm_metrics"], sum(max(1, r.count("MetricStat:")) for r in alarms))
     compare("polled_queues", names["polled_queues"], len(re.findall(r"^          Type: SQS$", template, flags=re.MULTILINE)))
+    (units,) = re.findall(r"^\|[ |]+\*\*(\d+)\*\* \|$", (ROOT / "docs" / "dynamodb.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    compare("write_units", names["write_units"], int(units))
     compare("sweeps", names["sweeps"], 30 * 24 * 60 if "rate(1 minute)" in template else 0)
 
 
@@ -47,7 +49,7 @@ def main():
     text = DOCUMENT.read_text(encoding="utf-8")
     section = text.split("## What a month costs", 1)[1]
     names = {cells[0].strip("`"): float(cells[1]) for _, cells in rows(section) if re.fullmatch(r"`\w+`", cells[0])}
-    check_against_template(names)
+    check_counts(names)
     (sizes,) = [[int(c.replace(",", "")) for c in cells[2:]] for _, cells in rows(section) if cells[0] == "what" and cells[1] == "arithmetic"]
     totals, used = [0.0] * len(sizes), set()
     for line, cells in rows(section):
