@@ -38,6 +38,9 @@ int hd_outbox_gather(struct hd_aws_store *s, struct hd_outbox *outbox, const str
     struct hd_sqs_outgoing message;
     int64_t now_ms = 0;
     if (change->kind == HD_CHANGE_ENQUEUE) {
+        int rc = hd_sqs_check_body(change->enqueue.body, err); /* what SQS never takes would stand in the outbox for ever */
+        if (rc)
+            return rc;
         now_ms = change->enqueue.now_ms;
         message = (struct hd_sqs_outgoing){.queue = change->enqueue.queue,
                                            .lane = change->enqueue.lane,

@@ -23,7 +23,8 @@ struct hd_outbox {
     int64_t now_ms; /* the deciders' latest: what the items are named by, and delays count from */
 };
 
-/* Gathers what the change sends: a message that it enqueues, or the new one that stands for a message that it postpones. HD_ERR_NO_MEMORY. */
+/* Gathers what the change sends: a message that it enqueues, or the new one that stands for a message that it postpones. HD_ERR_NO_MEMORY, HD_ERR_INVALID: SQS never takes such
+ * a body. */
 int hd_outbox_gather(struct hd_aws_store *s, struct hd_outbox *outbox, const struct hd_change *change, struct hd_error *err) HD_MUST_CHECK;
 /* Makes items of what was gathered, and actions of them. */
 int hd_outbox_seal(struct hd_aws_store *s, struct hd_outbox *outbox, struct hd_plan *plan, struct hd_error *err) HD_MUST_CHECK;

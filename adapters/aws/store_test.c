@@ -331,6 +331,22 @@ static void many_large_messages_are_several_items(void **state) {
     assert_int_equal(hd_table_sent(b->table, large), 3);
 }
 
+static void a_body_that_no_queue_takes_is_refused_before_it_is_promised(void **state) {
+    struct bench *b = *state;
+    struct hd_changeset set = open_ticket(b);
+    hd_enqueue(&set, HD_QUEUE_ROUTER, HD_LANE_NORMAL, "\x01", NOW_MS, 0);
+    struct hd_changeset good = to_two_queues(b);
+    const struct hd_changeset *sets[] = {&set, &good};
+    struct hd_commit_result results[2];
+    struct hd_error err = {0};
+    assert_int_equal(b->store->ops->commit(b->store, sets, 2, results, &err), 0);
+    assert_int_equal(results[0].code, HD_ERR_INVALID);
+    assert_int_equal(err.code, HD_ERR_INVALID);
+    assert_int_equal(results[1].code, 0); /* its neighbour is none the worse */
+    assert_int_equal(hd_table_count(b->table, '\0'), 0);
+    assert_int_equal(hd_table_sent(b->table, "\"mail\""), 1);
+}
+
 /* ---- a fan-out that no transaction takes, and a process that dies ---- */
 
 /* What the router decides of an event, always the same: two changes for each person, and the mark. */
@@ -548,6 +564,7 @@ int main(void) {
         TEST(a_sweep_leaves_what_its_writer_is_just_sending),
         TEST(the_relay_sends_what_is_still_there),
         TEST(many_large_messages_are_several_items),
+        TEST(a_body_that_no_queue_takes_is_refused_before_it_is_promised),
         TEST(a_large_fan_out_happens_in_steps),
         TEST(a_death_between_any_two_requests_of_a_fan_out_leaves_nothing_wrong),
         TEST(a_death_between_any_two_requests_of_a_small_changeset_leaves_all_or_nothing),

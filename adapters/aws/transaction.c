@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-enum { UNSURE_ROUNDS = 3, CONFLICT_WAIT_MS = 5 };
+enum {
+    UNSURE_ROUNDS = 3,     /* of the client's tries, for what may have been done */
+    UNSURE_MS = 15 * 1000, /* and no new one after that: somebody waits for the answer */
+    CONFLICT_WAIT_MS = 5,
+};
 
 static int write_body(const struct hd_aws_store *s, struct hd_transaction *t, struct hd_error *err) {
     struct hd_json_writer w = hd_json_writer(&t->body);
@@ -71,7 +75,8 @@ static void judge(struct hd_aws_store *s, struct hd_transaction *t, const struct
             judge_reasons(t, json_object_get(answer, "CancellationReasons"), response);
         return;
     }
-    bool again = is_one_of(response->type, later) || (response->code == HD_ERR_UNAVAILABLE && t->unsure && t->rounds < UNSURE_ROUNDS);
+    bool may_ask = t->rounds < UNSURE_ROUNDS && hd_monotonic_ms() - t->began_ms < UNSURE_MS;
+    bool again = is_one_of(response->type, later) || (response->code == HD_ERR_UNAVAILABLE && t->unsure && may_ask);
     (void)hd_aws_response_error(request, response, &t->err);
     if (!again)
         settle(t, response->code == HD_ERR_INVALID ? HD_ERR_INTERNAL : response->code, 0);
@@ -111,6 +116,7 @@ static bool all_settled(const struct hd_transaction *transactions, size_t count)
 }
 
 static int begin(struct hd_aws_store *s, struct hd_transaction *t, struct hd_error *err) {
+    t->began_ms = hd_monotonic_ms();
     t->token = hd_dynamo_token(s);
     return t->token ? write_body(s, t, err) : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for a transaction");
 }

@@ -15,6 +15,7 @@ struct hd_transaction {
     bool settled;
     bool unsure; /* one of the tries may have been done */
     unsigned rounds;
+    int64_t began_ms; /* monotonic */
 };
 
 /* Fails only without memory; then it is unsure of any that has no result whether it happened. */
