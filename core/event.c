@@ -1,6 +1,8 @@
 #include "core/event.h"
 
 #include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,12 +39,18 @@ int hd_event_type_from_name(const char *name) {
 /* ---- the schemas ---- */
 
 struct version {
-    json_t *document; /* the compiled schema points into it */
-    struct hd_schema *schema;
+    const struct hd_asset *file;        /* NULL: there is no such version */
+    json_t *document;                   /* the compiled schema points into it */
+    _Atomic(struct hd_schema *) schema; /* NULL: not compiled yet */
+};
+
+struct versions {
+    pthread_mutex_t compiling;
+    struct version of[HD_EVENT_TYPE_COUNT][VERSIONS_MAX]; /* by version - 1 */
 };
 
 struct hd_event_schemas {
-    struct version versions[HD_EVENT_TYPE_COUNT][VERSIONS_MAX]; /* by version - 1 */
+    struct versions *versions; /* what is compiled later is no change to those who read by it */
 };
 
 static const char folder[] = "schemas/events/";
@@ -66,20 +74,6 @@ static bool parse_file_name(const char *file, enum hd_event_type *ret_type, int 
     return false;
 }
 
-static int load_file(struct hd_event_schemas *schemas, const struct hd_asset *asset, struct hd_error *err) {
-    enum hd_event_type type;
-    int number;
-    if (!parse_file_name(asset->path + strlen(folder), &type, &number))
-        return hd_error_set(err, HD_ERR_CONFIGURATION, "it is not named <event>.v<1 to %d>.json, with an event that is known",
-                            VERSIONS_MAX);
-    struct version *version = &schemas->versions[type][number - 1];
-    int r = hd_json_load((const char *)asset->data, asset->size_bytes, HD_JSON_ANY_DEPTH, &version->document, err);
-    if (r < 0)
-        return r;
-    const struct hd_schema_options options = {.check_formats = true};
-    return hd_schema_compile(version->document, "", &options, &version->schema, err);
-}
-
 /* A bad file is a fault of the build; running out of memory is not. */
 static int file_fault(struct hd_error *err, int code, const char *path) {
     if (code != HD_ERR_NO_MEMORY)
@@ -88,19 +82,102 @@ static int file_fault(struct hd_error *err, int code, const char *path) {
     return err->code;
 }
 
-static int load_all(struct hd_event_schemas *schemas, const struct hd_asset *files, size_t count, struct hd_error *err) {
-    for (size_t i = 0; i < count; i++) {
-        if (strncmp(files[i].path, folder, strlen(folder)) != 0)
-            continue;
-        int r = load_file(schemas, &files[i], err);
-        if (r < 0)
-            return file_fault(err, r, files[i].path);
+static int add_file(struct versions *versions, const struct hd_asset *file, struct hd_error *err) {
+    enum hd_event_type type;
+    int number;
+    if (!parse_file_name(file->path + strlen(folder), &type, &number)) {
+        hd_error_set(err, HD_ERR_CONFIGURATION, "it is not named <event>.v<1 to %d>.json, with an event that is known", VERSIONS_MAX);
+        return file_fault(err, HD_ERR_CONFIGURATION, file->path);
     }
+    versions->of[type][number - 1].file = file;
+    return 0;
+}
+
+static int add_files(struct versions *versions, const struct hd_asset *files, size_t count, struct hd_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        int r = strncmp(files[i].path, folder, strlen(folder)) == 0 ? add_file(versions, &files[i], err) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int check_complete(const struct versions *versions, struct hd_error *err) {
     for (int type = 0; type < HD_EVENT_TYPE_COUNT; type++) {
-        if (!schemas->versions[type][0].schema)
+        if (!versions->of[type][0].file)
             return hd_error_set(err, HD_ERR_CONFIGURATION, "%s%s.v1.json is missing", folder, types[type]);
     }
     return 0;
+}
+
+static int compile(struct version *version, struct hd_schema **ret_schema, struct hd_error *err) {
+    const struct hd_schema_options options = {.check_formats = true};
+    json_t *document = NULL;
+    int r = hd_json_load((const char *)version->file->data, version->file->size_bytes, HD_JSON_ANY_DEPTH, &document, err);
+    if (!r)
+        r = hd_schema_compile(document, "", &options, ret_schema, err);
+    if (r < 0) {
+        json_decref(document);
+        return file_fault(err, r, version->file->path);
+    }
+    version->document = document;
+    atomic_store_explicit(&version->schema, *ret_schema, memory_order_release);
+    return 0;
+}
+
+/* A version that there is; compiled now, if it was not. */
+static int schema_of(struct versions *versions, struct version *version, struct hd_schema **ret_schema, struct hd_error *err) {
+    *ret_schema = atomic_load_explicit(&version->schema, memory_order_acquire);
+    if (*ret_schema)
+        return 0;
+    pthread_mutex_lock(&versions->compiling);
+    *ret_schema = atomic_load_explicit(&version->schema, memory_order_relaxed);
+    int r = *ret_schema ? 0 : compile(version, ret_schema, err);
+    pthread_mutex_unlock(&versions->compiling);
+    return r;
+}
+
+static int compile_all(struct versions *versions, struct hd_error *err) {
+    for (int type = 0; type < HD_EVENT_TYPE_COUNT; type++) {
+        for (int i = 0; i < VERSIONS_MAX; i++) {
+            struct version *version = &versions->of[type][i];
+            struct hd_schema *schema = NULL;
+            int r = version->file ? schema_of(versions, version, &schema, err) : 0;
+            if (r < 0)
+                return r;
+        }
+    }
+    return 0;
+}
+
+static int open_files(const struct hd_asset *files, size_t count, bool now, struct hd_event_schemas **ret_schemas, struct hd_error *err) {
+    struct hd_event_schemas *schemas = calloc(1, sizeof(*schemas));
+    struct versions *versions = calloc(1, sizeof(*versions));
+    if (!schemas || !versions) {
+        free(schemas);
+        free(versions);
+        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the schemas of events");
+    }
+    pthread_mutex_init(&versions->compiling, NULL);
+    schemas->versions = versions;
+    int r = add_files(versions, files, count, err);
+    if (!r && now)
+        r = compile_all(versions, err);
+    if (!r)
+        r = check_complete(versions, err);
+    if (r < 0) {
+        hd_event_schemas_free(schemas);
+        return r;
+    }
+    *ret_schemas = schemas;
+    return 0;
+}
+
+int hd_event_schemas_open(struct hd_event_schemas **ret_schemas, struct hd_error *err) {
+    struct hd_error unwanted;
+    size_t count;
+    const struct hd_asset *files = hd_assets(&count);
+    return open_files(files, count, false, ret_schemas, err ? err : &unwanted); /* file_fault adds to it */
 }
 
 int hd_event_schemas_load(struct hd_event_schemas **ret_schemas, struct hd_error *err) {
@@ -111,17 +188,7 @@ int hd_event_schemas_load(struct hd_event_schemas **ret_schemas, struct hd_error
 
 int hd_event_schemas_load_files(const struct hd_asset *files, size_t count, struct hd_event_schemas **ret_schemas, struct hd_error *err) {
     struct hd_error unwanted;
-    err = err ? err : &unwanted; /* file_fault adds to it */
-    struct hd_event_schemas *schemas = calloc(1, sizeof(*schemas));
-    if (!schemas)
-        return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for the schemas of events");
-    int r = load_all(schemas, files, count, err);
-    if (r < 0) {
-        hd_event_schemas_free(schemas);
-        return r;
-    }
-    *ret_schemas = schemas;
-    return 0;
+    return open_files(files, count, true, ret_schemas, err ? err : &unwanted);
 }
 
 void hd_event_schemas_free(struct hd_event_schemas *schemas) {
@@ -129,10 +196,12 @@ void hd_event_schemas_free(struct hd_event_schemas *schemas) {
         return;
     for (int type = 0; type < HD_EVENT_TYPE_COUNT; type++) {
         for (int i = 0; i < VERSIONS_MAX; i++) {
-            hd_schema_free(schemas->versions[type][i].schema);
-            json_decref(schemas->versions[type][i].document);
+            hd_schema_free(schemas->versions->of[type][i].schema);
+            json_decref(schemas->versions->of[type][i].document);
         }
     }
+    pthread_mutex_destroy(&schemas->versions->compiling);
+    free(schemas->versions);
     free(schemas);
 }
 
@@ -172,7 +241,7 @@ static int choose(const struct hd_event_schemas *schemas, const json_t *envelope
         return refuse_type(problems, err, name);
     const json_t *number = json_object_get(envelope, "schemaVersion");
     json_int_t version = number ? json_integer_value(number) : 1; /* 0 for what is no integer */
-    if (version < 1 || version > VERSIONS_MAX || !schemas->versions[type][version - 1].schema)
+    if (version < 1 || version > VERSIONS_MAX || !schemas->versions->of[type][version - 1].file)
         return refuse(problems, err, "/schemaVersion", "enum", "must be a version of this event that is known");
     *ret_type = (enum hd_event_type)type;
     *ret_version = (int)version;
@@ -237,7 +306,11 @@ int hd_event_read(const struct hd_event_schemas *schemas, struct hd_arena *arena
     int r = choose(schemas, envelope, &event.type, &event.schema_version, problems, err);
     if (r < 0)
         return r;
-    r = hd_schema_validate(schemas->versions[event.type][event.schema_version - 1].schema, arena, envelope, problems, err);
+    struct hd_schema *schema = NULL;
+    struct hd_error unwanted; /* file_fault adds to it */
+    r = schema_of(schemas->versions, &schemas->versions->of[event.type][event.schema_version - 1], &schema, err ? err : &unwanted);
+    if (!r)
+        r = hd_schema_validate(schema, arena, envelope, problems, err);
     if (r < 0)
         return r;
     r = check_members(envelope, &event, problems, err);

@@ -46,11 +46,13 @@ int hd_event_type_from_name(const char *name); /* -1 for a name that is none */
 
 /* ---- the schemas ---- */
 
-struct hd_event_schemas; /* immutable after load; thread-safe */
+struct hd_event_schemas; /* thread-safe */
 
 /* Compiles every schemas/events/… asset. HD_ERR_CONFIGURATION names the file that is bad. */
 int hd_event_schemas_load(struct hd_event_schemas **ret_schemas, struct hd_error *err) HD_MUST_CHECK;
-/* The same from a list of files of which only those below schemas/events/ count. */
+/* The same, but each schema is compiled when an event first asks for it: for a process that starts often and takes few events in. A bad file is hd_event_read's error then. */
+int hd_event_schemas_open(struct hd_event_schemas **ret_schemas, struct hd_error *err) HD_MUST_CHECK;
+/* As hd_event_schemas_load, from a list of files of which only those below schemas/events/ count. */
 int hd_event_schemas_load_files(const struct hd_asset *files, size_t count, struct hd_event_schemas **ret_schemas,
                                 struct hd_error *err) HD_MUST_CHECK;
 void hd_event_schemas_free(struct hd_event_schemas *schemas); /* takes NULL */

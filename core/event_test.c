@@ -346,6 +346,21 @@ static void a_second_version_stands_beside_the_first(void **state) {
     free(files);
 }
 
+static void a_schema_may_be_compiled_when_it_is_asked_for(void **state) {
+    struct hd_event_schemas *at_use = NULL;
+    assert_int_equal(hd_event_schemas_open(&at_use, NULL), 0);
+    for (int round = 0; round < 2; round++) {
+        struct hd_event event;
+        struct hd_error err = {0};
+        assert_int_equal(hd_event_read(at_use, *state, parsed(*state, ENVELOPE(PAYLOAD)), 1, NULL, &event, NULL, &err), 0);
+        assert_int_equal(event.schema_version, 1);
+        assert_int_equal(
+            hd_event_read(at_use, *state, parsed(*state, ENVELOPE("\"schemaVersion\":9," PAYLOAD)), 1, NULL, &event, NULL, &err),
+            HD_ERR_INVALID);
+    }
+    hd_event_schemas_free(at_use);
+}
+
 static void what_a_lax_schema_lets_pass_is_checked_all_the_same(void **state) {
     struct hd_asset files[HD_EVENT_TYPE_COUNT];
     char paths[HD_EVENT_TYPE_COUNT][64];
@@ -389,6 +404,7 @@ int main(void) {
         cmocka_unit_test(a_bad_file_is_named),
         cmocka_unit_test(a_type_without_a_schema_is_named),
         IN_ARENA(a_second_version_stands_beside_the_first),
+        IN_ARENA(a_schema_may_be_compiled_when_it_is_asked_for),
         IN_ARENA(what_a_lax_schema_lets_pass_is_checked_all_the_same),
     };
     return cmocka_run_group_tests(tests, load, unload);

@@ -62,6 +62,8 @@ int hd_messages_open(const struct hd_settings *settings, int parts, struct hd_aw
     int r = write_base_url(m, err);
     if (!r && (parts & HD_MESSAGES_SCHEMAS))
         r = hd_event_schemas_load(&m->schemas, err);
+    if (!r && (parts & HD_MESSAGES_SCHEMAS_AT_USE))
+        r = hd_event_schemas_open(&m->schemas, err);
     if (!r && (parts & HD_MESSAGES_TEMPLATES))
         r = hd_templates_load(settings->locale, &m->templates, err);
     if (!r && (parts & HD_MESSAGES_PROVIDERS))

@@ -9,6 +9,7 @@ enum hd_messages_parts {
     HD_MESSAGES_TEMPLATES = 2, /* who renders */
     HD_MESSAGES_PROVIDERS = 4, /* who sends, and who decides by what to send */
     HD_MESSAGES_ALL = 7,
+    HD_MESSAGES_SCHEMAS_AT_USE = 8, /* the same as the first, but each is compiled when it is first asked for: who starts often */
 };
 
 struct hd_aws;

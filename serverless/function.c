@@ -27,14 +27,15 @@ enum {
 
 /* What a function starts with, and no more: the parts of its messages, and the views. */
 enum need {
-    SCHEMAS = HD_MESSAGES_SCHEMAS,
+    SCHEMAS = HD_MESSAGES_SCHEMAS_AT_USE,
     TEMPLATES = HD_MESSAGES_TEMPLATES,
     PROVIDERS = HD_MESSAGES_PROVIDERS,
-    STORE = 8,
-    QUEUE = 16,
+    MESSAGES = SCHEMAS | TEMPLATES | PROVIDERS,
+    STORE = 16,
+    QUEUE = 32,
     BATCH = STORE | QUEUE,
 };
-static_assert((STORE & HD_MESSAGES_ALL) == 0 && (QUEUE & HD_MESSAGES_ALL) == 0, "bits of their own");
+static_assert((STORE & MESSAGES) == 0 && (QUEUE & MESSAGES) == 0, "bits of their own");
 
 struct hd_function {
     const char *name;
@@ -266,7 +267,7 @@ static int start_parts(struct hd_started *f, struct hd_error *err) {
     f->event = hd_arena_new(EVENT_ARENA_BYTES);
     int r = f->event ? hd_aws_new(&options, &f->aws, err) : hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for events");
     if (!r)
-        r = hd_messages_open(f->settings, (int)(f->function->needs & HD_MESSAGES_ALL), f->aws, &f->messages, err);
+        r = hd_messages_open(f->settings, (int)(f->function->needs & MESSAGES), f->aws, &f->messages, err);
     if (!r && (f->function->needs & STORE))
         r = hd_aws_store(f->aws, &f->store, err);
     if (!r && (f->function->needs & QUEUE))
