@@ -124,7 +124,7 @@ static void crash(void *handle) {
 }
 
 int main(void) {
-    static const struct hd_contract_backend backend = {
+    const struct hd_contract_backend backend = {
         .name = "aws",
         .open = open_aws,
         .store = new_store,
@@ -132,6 +132,8 @@ int main(void) {
         .reopen = crash,
         .set_now = set_now,
         .close = close_aws,
+        .counts_exactly =
+            !getenv("AWS_ENDPOINT_URL_SQS"), /* ElasticMQ counts a message at its very moment as not yet visible, and gives it */
     };
     if (!getenv("AWS_ENDPOINT_URL")) {
         (void)printf("skipped: contract.aws runs beside emulators (scripts/with-emulators -- %s)\n", "build/tests/contract_aws_test");

@@ -4,7 +4,7 @@
  *     int main(void) { return hd_contract_run(&backend); }
  *
  * Time never comes from a clock. It moves forward only, and in whole seconds where a queue waits for it, because SQS counts in seconds.
- * HELPDESK_SEED repeats a run of the random cases; HELPDESK_CONTRACT is a pattern (* and ?) of the cases to run. */
+ * HELPDESK_SEED repeats a run of the random cases; HELPDESK_CONTRACT is a pattern (* and ?) of the cases to run, HELPDESK_CONTRACT_GROUPS names groups of them: "queue model". */
 #pragma once
 
 #include <stdbool.h>
@@ -29,6 +29,7 @@ struct hd_contract_backend {
     bool fifo; /* first in, first out within a lane: tried, not promised */
     bool
         waits_well; /* counts time in milliseconds, and knows when to ask again: a host that waits until next_due_ms never asks in a circle */
+    bool counts_exactly; /* the depth tells what is visible, in flight and delayed at this very moment; else only their sum is looked at */
     bool
         fences_receipts; /* the queue is part of the store's transactions: it refuses older receipts, knows its oldest message, gives nothing up, and may be asked ten thousand times */
     bool knows_the_end;  /* of a list, however much a filter passes over: no page is empty but the first of an empty list */

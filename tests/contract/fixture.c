@@ -584,8 +584,9 @@ const char *hd_world(struct hd_fixture *f, const struct hd_known *known) {
     }
     for (int q = 0; q < HD_QUEUE_COUNT; q++) {
         struct hd_queue_depth depth = hd_get_depth(f, (enum hd_queue_name)q);
-        fprintf(out, "queue %d: visible %" PRId64 " hidden %" PRId64 " oldest %" PRId64 "\n", q, depth.visible,
-                depth.in_flight + depth.delayed, known->without_oldest ? 0 : depth.oldest_ms);
+        int64_t hidden = depth.in_flight + depth.delayed;
+        fprintf(out, "queue %d: visible %" PRId64 " hidden %" PRId64 " oldest %" PRId64 "\n", q, known->sums ? -1 : depth.visible,
+                known->sums ? depth.visible + hidden : hidden, known->without_oldest ? 0 : depth.oldest_ms);
     }
     (void)fclose(out);
     char *kept = hd_arena_strdup(f->arena, text);

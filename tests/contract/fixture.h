@@ -180,6 +180,7 @@ struct hd_known {
     const char **processors, **processed;     /* pairs */
     const char **users;                       /* whose inboxes are read */
     bool without_oldest;                      /* not every queue knows when its oldest message was enqueued */
+    bool sums;                                /* nor what is visible at this very moment */
 };
 
 /* Two stores that give the same text hold the same. Queues as their depths. Lives in the fixture's arena until the case ends; frees nothing. */

@@ -31,6 +31,7 @@ const struct hd_contract_backend hd_memory_backend = {
     .close = close_memory,
     .fifo = true,
     .waits_well = true,
+    .counts_exactly = true,
     .fences_receipts = true,
     .knows_the_end = true,
     .one_transaction = true,

@@ -46,6 +46,10 @@ static int64_t next_due(struct hd_fixture *f, enum hd_queue_name name) {
 
 static void check_depth(struct hd_fixture *f, enum hd_queue_name name, int64_t visible, int64_t in_flight, int64_t delayed) {
     struct hd_queue_depth depth = hd_get_depth(f, name);
+    if (!f->backend->counts_exactly) {
+        assert_int_equal(depth.visible + depth.in_flight + depth.delayed, visible + in_flight + delayed);
+        return;
+    }
     if (depth.visible != visible || depth.in_flight != in_flight || depth.delayed != delayed)
         fail_msg("depth: visible %d, in flight %d, delayed %d; wanted %d, %d, %d", (int)depth.visible, (int)depth.in_flight,
                  (int)depth.delayed, (int)visible, (int)in_flight, (int)delayed);
@@ -135,7 +139,7 @@ static void the_newest_receipt_counts_even_when_its_visibility_has_run_out(struc
     hd_enqueue_ok(f, HD_QUEUE_EMAIL, HD_LANE_NORMAL, "1", 0);
     struct hd_message message = hd_take_one(f, HD_QUEUE_EMAIL, SECOND_MS);
     hd_pass(f, HOUR_MS);
-    assert_int_equal(hd_get_depth(f, HD_QUEUE_EMAIL).visible, 1);
+    check_depth(f, HD_QUEUE_EMAIL, 1, 0, 0);
     acknowledge_ok(f, &message);
     assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
 }
@@ -208,8 +212,8 @@ static void a_postponed_message_comes_back_after_its_delay(struct hd_fixture *f)
         HD_ONE_CHANGE(f, hd_postpone(&set_, &message, f->now_ms, MINUTE_MS));
         assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
         struct hd_queue_depth depth = hd_get_depth(f, HD_QUEUE_EMAIL);
-        assert_int_equal(depth.visible, 0);
-        assert_int_equal(depth.in_flight + depth.delayed, 1);
+        assert_int_equal(depth.visible + depth.in_flight + depth.delayed, 1);
+        assert_true(depth.visible == 0 || !f->backend->counts_exactly);
         hd_pass(f, MINUTE_MS - SECOND_MS);
         assert_true(hd_nothing_to_take(f, HD_QUEUE_EMAIL));
         hd_pass(f, SECOND_MS); /* long before the hour of its visibility */
@@ -361,13 +365,16 @@ static void a_receive_takes_no_more_than_it_was_asked_for(struct hd_fixture *f) 
     struct hd_message *messages = NULL;
     size_t count = 0;
     int64_t due_ms = 0;
+    size_t taken = 0;
     for (size_t max = 1; max <= 7; max++) {
-        int64_t visible = hd_get_depth(f, HD_QUEUE_EMAIL).visible;
         assert_int_equal(
             f->queue->ops->receive(f->queue, HD_QUEUE_EMAIL, max, f->now_ms, HOUR_MS, f->arena, &messages, &count, &due_ms, &err), 0);
         assert_true(count <= max);
-        assert_int_equal(hd_get_depth(f, HD_QUEUE_EMAIL).visible, visible - (int64_t)count); /* and hides no more than it gives */
+        taken += count;
+        check_depth(f, HD_QUEUE_EMAIL, 30 - (int64_t)taken, (int64_t)taken, 0); /* and hides no more than it gives */
     }
+    struct hd_message rest[30];
+    assert_int_equal(taken + hd_take(f, f->queue, HD_QUEUE_EMAIL, 30, HOUR_MS, rest), 30);
 }
 
 /* Where receives are counted towards giving a message up, what fits is given; the others stay where they are. */

@@ -128,6 +128,7 @@ int main(void) {
         .close = close_sqlite,
         .fifo = true,
         .waits_well = true,
+        .counts_exactly = true,
         .fences_receipts = true,
         .knows_the_end = true,
         .one_transaction = true,
