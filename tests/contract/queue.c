@@ -7,7 +7,11 @@
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000, HOUR_MS = 3600 * 1000 };
 
-/* An emulator behind HTTP is asked for less. */
+/* An emulator behind HTTP is asked for a part of it. */
+static int part_of(const struct hd_fixture *f, int all) {
+    return f->backend->fences_receipts ? all : all / 5;
+}
+
 static int many(const struct hd_fixture *f) {
     return f->backend->fences_receipts ? 10000 : 500;
 }
@@ -65,7 +69,7 @@ static void a_message_comes_as_it_was_enqueued(struct hd_fixture *f) {
             int64_t enqueued_at_ms = f->now_ms;
             hd_enqueue_ok(f, name, lane, bodies[i], 0);
             for (int other = 0; other < HD_QUEUE_COUNT; other++) {
-                if (other != q)
+                if (other != q && (i == 0 || f->backend->fences_receipts))
                     assert_true(hd_nothing_to_take(f, (enum hd_queue_name)other));
             }
             hd_pass(f, SECOND_MS);
@@ -523,7 +527,8 @@ static void two_views_never_have_the_same_message_at_once(struct hd_fixture *f) 
     enum { COUNT = 300 };
     struct hd_queue *other = f->backend->queue(f->handle);
     assert_non_null(other);
-    for (int i = 0; i < COUNT; i++)
+    int all = part_of(f, COUNT);
+    for (int i = 0; i < all; i++)
         hd_enqueue_ok(f, HD_QUEUE_EMAIL, i % 7 ? HD_LANE_NORMAL : HD_LANE_URGENT, hd_textf(f, "%d", i), 0);
     for (int round = 1; round <= 2; round++) {
         bool seen[COUNT] = {false};
@@ -543,7 +548,7 @@ static void two_views_never_have_the_same_message_at_once(struct hd_fixture *f) 
             }
             total += got;
         }
-        assert_int_equal(total, COUNT);
+        assert_int_equal(total, all);
         hd_pass(f, MINUTE_MS); /* nobody has acknowledged: all of them come again */
     }
     other->ops->close(other);
@@ -583,7 +588,8 @@ static void *take_all(void *argument) {
 
 static void threads_share_the_messages_out_among_them(struct hd_fixture *f) {
     struct hd_changeset set = hd_changes(f);
-    for (int i = 0; i < TAKEN_MAX; i++)
+    int all = part_of(f, TAKEN_MAX);
+    for (int i = 0; i < all; i++)
         hd_enqueue(&set, HD_QUEUE_EMAIL, HD_LANE_NORMAL, hd_textf(f, "%d", i), f->now_ms, 0);
     hd_commit_ok(f, &set);
     struct taker *takers = hd_arena_calloc(f->arena, TAKERS, sizeof(*takers));
@@ -610,7 +616,7 @@ static void threads_share_the_messages_out_among_them(struct hd_fixture *f) {
             total++;
         }
     }
-    assert_int_equal(total, TAKEN_MAX);
+    assert_int_equal(total, all);
 }
 
 static void messages_survive_a_crash_and_taken_ones_come_back(struct hd_fixture *f) {
