@@ -133,7 +133,7 @@ static int ask_for_url(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs
     static const char action[] = "GetQueueUrl";
     HD_CLEANUP(hd_buffer_free) struct hd_buffer body = {0};
     struct hd_json_writer w = hd_json_writer(&body);
-    struct hd_aws_response response;
+    struct hd_aws_response response = {0};
     hd_json_open_object(&w, NULL);
     hd_json_put_str(&w, "QueueName", hd_sqs_name(sqs, queue, kind, arena));
     hd_json_close_object(&w);
@@ -513,7 +513,7 @@ int hd_sqs_extend(struct hd_sqs *sqs, const struct hd_message *message, int64_t 
     static const char action[] = "ChangeMessageVisibility";
     HD_CLEANUP(hd_buffer_free) struct hd_buffer body = {0};
     struct hd_json_writer w = hd_json_writer(&body);
-    struct hd_aws_response response;
+    struct hd_aws_response response = {0};
     const char *url = NULL;
     int r = hd_sqs_url(sqs, message->queue, hd_sqs_kind_of(message), arena, &url, err);
     if (r)
@@ -656,7 +656,7 @@ int hd_sqs_depth(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs_kind 
     static const char action[] = "GetQueueAttributes";
     HD_CLEANUP(hd_buffer_free) struct hd_buffer body = {0};
     struct hd_json_writer w = hd_json_writer(&body);
-    struct hd_aws_response response;
+    struct hd_aws_response response = {0};
     const char *url = NULL;
     int r = hd_sqs_url(sqs, queue, kind, arena, &url, err);
     if (r)

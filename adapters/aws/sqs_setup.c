@@ -40,7 +40,7 @@ static int get_attributes(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_
     static const char action[] = "GetQueueAttributes";
     HD_CLEANUP(hd_buffer_free) struct hd_buffer body = {0};
     struct hd_json_writer w = hd_json_writer(&body);
-    struct hd_aws_response response;
+    struct hd_aws_response response = {0};
     const char *url = NULL;
     int r = hd_sqs_find(sqs, queue, kind, arena, &url, err);
     *ret_attributes = NULL;
@@ -102,7 +102,7 @@ static int create(struct hd_sqs *sqs, const char *name, const char *policy, bool
 
 static int make(struct hd_sqs *sqs, enum hd_queue_name queue, enum hd_sqs_kind kind, const char *dead_arn, struct hd_arena *arena,
                 struct hd_error *err) {
-    struct hd_aws_response response;
+    struct hd_aws_response response = {0};
     const char *name = hd_sqs_name(sqs, queue, kind, arena);
     const char *policy = kind == HD_SQS_DEAD ? NULL : redrive_policy(arena, dead_arn);
     if (!name || (kind != HD_SQS_DEAD && !policy))
