@@ -1,8 +1,8 @@
 /* A real SMTP server that counts: how often each Message-ID was accepted. Made for many mails: they are not parsed. */
 import { SMTPServer } from 'smtp-server';
 
-/* delayMs(): how long it thinks about a mail before it accepts it. */
-export async function startSink({ delayMs = () => 0 } = {}) {
+/* delayMs(): how long it thinks about a mail before it accepts it. refuses(): whether it knows nobody (550) at the moment. */
+export async function startSink({ delayMs = () => 0, refuses = () => false } = {}) {
   const seen = new Map();
   const underWay = new Set(); // sessions that send a mail, or wait for its answer
   const server = new SMTPServer({
@@ -10,6 +10,7 @@ export async function startSink({ delayMs = () => 0 } = {}) {
     disabledCommands: ['STARTTLS', 'AUTH'],
     disableReverseLookup: true,
     logger: false,
+    onRcptTo: (address, session, done) => done(refuses() ? Object.assign(new Error('5.1.1 nobody here'), { responseCode: 550 }) : null),
     onClose: ({ id }) => underWay.delete(id),
     onData(stream, session, done) {
       const chunks = [];
