@@ -1,4 +1,5 @@
-/* The commands of the binary beside serve: each works on the database itself, whether a server runs on it or not (SQLite serialises the writers; the server finds new messages within a moment). */
+/* The commands of the binary beside serve and worker: each works on the database itself, whether a server runs on it or not (SQLite serialises the writers; the server finds new messages within a moment), or
+ * on AWS's table. */
 #pragma once
 
 #include <stdbool.h>
