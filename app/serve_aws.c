@@ -23,6 +23,7 @@ enum {
     KEEP_EVERY_MS = 60 * 1000,
     SWEEP_OLDER_MS = 30 * 1000, /* what is younger, its writer is about to send */
     READY_EVERY_MS = 1000,
+    READY_LATE_MS = 3000, /* from then on, a table that has not answered yet is one that does not */
     SECRET_BYTES = 32,
 };
 
@@ -35,12 +36,13 @@ struct keeper {
     bool runs;
 };
 
-/* Whether the table answers: asked at most once a second, by one thread at a time. */
+/* Whether the table answers: asked at most once a second, by one thread at a time; the others have the last answer, as long as that is no old one. */
 struct readiness {
-    struct hd_store *store;
-    pthread_mutex_t lock;
-    int64_t asked_at_ms;
-    struct hd_error error;
+    struct hd_store *store; /* of the thread that asks */
+    pthread_mutex_t lock;   /* guards what follows */
+    bool asking;
+    int64_t asked_at_ms;   /* the last time, or now */
+    struct hd_error error; /* of the last answer; code 0: it was good */
 };
 
 struct server {
@@ -58,23 +60,31 @@ struct server {
 
 /* ---- what the producer may ask ---- */
 
+static void ask_table(struct readiness *ready) {
+    struct hd_error err = {0};
+    bool ignored = false;
+    ready->asking = true;
+    ready->asked_at_ms = hd_monotonic_ms();
+    pthread_mutex_unlock(&ready->lock);
+    (void)ready->store->ops->processed(ready->store, "readyz", "readyz", &ignored, &err);
+    pthread_mutex_lock(&ready->lock);
+    ready->asking = false;
+    ready->error = err;
+}
+
 static bool is_ready(void *self, struct hd_error *err) {
     struct readiness *ready = &((struct server *)self)->readiness;
-    if (pthread_mutex_trylock(&ready->lock) != 0) {
-        hd_error_set(err, HD_ERR_UNAVAILABLE, "the store has not answered yet");
-        return false;
-    }
-    if (ready->asked_at_ms == 0 || hd_monotonic_ms() - ready->asked_at_ms >= READY_EVERY_MS) {
-        bool ignored = false;
-        ready->error = (struct hd_error){0};
-        (void)ready->store->ops->processed(ready->store, "readyz", "readyz", &ignored, &ready->error);
-        ready->asked_at_ms = hd_monotonic_ms();
-    }
-    bool is = ready->error.code == 0;
-    if (!is)
-        *err = ready->error;
+    pthread_mutex_lock(&ready->lock);
+    int64_t since_ms = hd_monotonic_ms() - ready->asked_at_ms;
+    if (!ready->asking && (ready->asked_at_ms == 0 || since_ms >= READY_EVERY_MS))
+        ask_table(ready);
+    struct hd_error why = ready->error;
+    if (ready->asking && since_ms >= READY_LATE_MS)
+        hd_error_set(&why, HD_ERR_UNAVAILABLE, "the table has not answered for %lld ms", (long long)since_ms);
     pthread_mutex_unlock(&ready->lock);
-    return is;
+    if (why.code)
+        *err = why;
+    return why.code == 0;
 }
 
 static bool is_overloaded(void *self, int64_t *ret_retry_after_s) {

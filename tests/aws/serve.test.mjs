@@ -218,6 +218,20 @@ test('a read that hangs delays no other request, and no stop', { skip }, async (
   await lost;
 });
 
+test('readyz says whether the table answers, and healthz does not care', { skip }, async (t) => {
+  const proxy = await startProxy();
+  let broken = false;
+  proxy.decide = ({ action }) => (broken && action === 'GetItem' ? 'error' : 'pass');
+  const cloud = await deploy(t, { apiEnv: proxy.env });
+  t.after(() => proxy.close());
+  const answers = async (path, status) => (await fetch(`${cloud.server.url}${path}`)).status === status;
+  broken = true;
+  assert.ok(await waitFor(() => answers('/readyz', 503), DEADLINE_MS));
+  assert.ok(await answers('/healthz', 200));
+  broken = false;
+  assert.ok(await waitFor(() => answers('/readyz', 200), DEADLINE_MS));
+});
+
 test('nothing starts on a table or a queue that is not there', { skip }, async (t) => {
   const cloud = await deploy(t);
   const env = { ...cloud.settings, HELPDESK_LISTEN: '127.0.0.1:0' };
