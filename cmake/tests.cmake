@@ -81,6 +81,10 @@ endif()
 if(TARGET bootstrap)
   hd_emulated_test(aws.system e2e --sam -- sh -c "HELPDESK_BOOTSTRAP='$<TARGET_FILE:bootstrap>' exec \"$HELPDESK_SAM_PYTHON\" tests/aws/system_test.py")
 endif()
+if(TARGET helpdesk AND TARGET bootstrap)
+  hd_emulated_test(aws.deploy e2e --sam -- sh -c
+    "HELPDESK_BINARY='$<TARGET_FILE:helpdesk>' HELPDESK_BOOTSTRAP='$<TARGET_FILE:bootstrap>' exec \"$HELPDESK_SAM_PYTHON\" tests/aws/deploy_test.py")
+endif()
 
 if(cmocka_FOUND)
   add_executable(contract_aws_test tests/contract/aws_test.c)

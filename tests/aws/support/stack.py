@@ -79,6 +79,7 @@ class Stack:
         assert made["StackStatus"] == "CREATE_COMPLETE", made
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name):
             self.ids.update({r["LogicalResourceId"]: r["PhysicalResourceId"] for r in page["StackResourceSummaries"]})
+        self.made = set(self.ids)
         # moto's CloudFormation passes these two over.
         dynamodb, table = client("dynamodb"), self.template["Resources"]["Table"]["Properties"]
         dynamodb.update_time_to_live(TableName=self.ids["Table"], TimeToLiveSpecification=table["TimeToLiveSpecification"])
@@ -168,6 +169,12 @@ class Stack:
             assert named, f"{managed} is a policy of somebody else's"
             statements += self.of_type("AWS::IAM::ManagedPolicy")[named[0]]["PolicyDocument"]["Statement"]
         return statements
+
+    def put_outputs(self, values):
+        """CloudFormation then tells these outputs, and all others as they are resolved here."""
+        outputs = {n: {**o, "Value": values.get(n, self.outputs[n])} for n, o in self.template["Outputs"].items()}
+        resources = {n: r for n, r in self.template["Resources"].items() if n in self.made}
+        client("cloudformation").update_stack(StackName=self.name, TemplateBody=json.dumps({**self.template, "Resources": resources, "Outputs": outputs}), Capabilities=["CAPABILITY_IAM"])
 
     def make_schedule(self):
         (properties,) = self.of_type("AWS::Scheduler::Schedule").values()
