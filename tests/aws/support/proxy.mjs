@@ -4,16 +4,17 @@
  *   proxy.decide = (request) => (request.action === 'TransactWriteItems' && request.number === 3 ? 'lose' : 'pass');
  *   spawn(binary, ['worker'], { env: { ...process.env, ...proxy.env } });
  *
- * A request is {number (from 1), service, action, body (parsed), at}. What a decision does:
+ * A request is {number (from 1), service, action, body (parsed), accessKey}. What a decision does:
  *   pass       nothing: the answer is the service's
  *   lose       the work is done, and the connection ends instead of an answer
  *   cut        the connection ends, and nothing is done
  *   error      500, nothing is done
  *   throttle   what the service says when it is asked too much, nothing is done
  *   expired    the credentials have expired, nothing is done
- *   {holdBefore: promise}, {holdAfter: promise}   waits for the promise before the work, or between the work and the answer; then as pass
+ *   {holdBefore: promise}, {holdAfter: promise}   waits for the promise before the work (which is not done if that gives 'cut'), or between the work and the answer (there it may be
+ *              a function of the answer that gives one, or nothing); then as pass
  *   {answer: {status, body, headers}}             that, nothing is done
- * decide may be async. settled(request, answer) is told of each answer that a service gave: {status, body}. */
+ * decide may be async. An answer is {status, headers, body}. */
 import { createServer, request as send, Agent } from 'node:http';
 
 const SERVICES = { DynamoDB_20120810: 'dynamodb', DynamoDBStreams_20120810: 'dynamodb', AmazonSQS: 'sqs' };
@@ -25,7 +26,8 @@ const THROTTLED = {
 export async function startProxy({ endpoints = endpointsOfEnvironment() } = {}) {
   const agent = new Agent({ keepAlive: false }); // a kept connection may end at the moment that it is used
   const sockets = new Set();
-  const proxy = { requests: [], decide: () => 'pass', settled: () => {} };
+  let underWay = 0; // with the services
+  const proxy = { requests: [], decide: () => 'pass' };
 
   const server = createServer(async (incoming, outgoing) => {
     const bytes = await wholeOf(incoming).catch(() => null);
@@ -38,11 +40,11 @@ export async function startProxy({ endpoints = endpointsOfEnvironment() } = {}) 
       if (decision === 'cut') return end();
       const instead = answerInstead(decision, request);
       if (instead) return reply(outgoing, instead);
-      await decision?.holdBefore;
-      const answer = await forward(agent, endpoints[request.service] ?? endpoints.other, incoming, bytes);
-      proxy.settled(request, answer);
+      if ((await decision?.holdBefore) === 'cut') return end();
+      underWay++;
+      const answer = await forward(agent, endpoints[request.service] ?? endpoints.other, incoming, bytes).finally(() => underWay--);
       if (decision === 'lose') return end();
-      await decision?.holdAfter;
+      await (typeof decision?.holdAfter === 'function' ? decision.holdAfter(answer) : decision?.holdAfter);
       return reply(outgoing, answer);
     } catch (error) {
       return reply(outgoing, { status: 502, headers: {}, body: Buffer.from(String(error)) });
@@ -58,6 +60,8 @@ export async function startProxy({ endpoints = endpointsOfEnvironment() } = {}) 
   return Object.assign(proxy, {
     url,
     env: { AWS_ENDPOINT_URL: url, AWS_ENDPOINT_URL_SQS: url, AWS_ENDPOINT_URL_DYNAMODB: url },
+    /* Nothing of it is with a service any more: a poll of a dead process takes no more messages. */
+    isQuiet: () => underWay === 0,
     close: () => {
       for (const socket of sockets) socket.destroy();
       agent.destroy();
@@ -73,7 +77,7 @@ function endpointsOfEnvironment() {
 
 function describe(incoming, bytes, number) {
   const [prefix, action] = String(incoming.headers['x-amz-target'] ?? '').split('.');
-  const request = { number, service: SERVICES[prefix] ?? 'other', action: action ?? `${incoming.method} ${incoming.url}`, body: null, at: Date.now() };
+  const request = { number, service: SERVICES[prefix] ?? 'other', action: action ?? `${incoming.method} ${incoming.url}`, body: null, accessKey: /Credential=([^/]+)/.exec(incoming.headers.authorization ?? '')?.[1] };
   try {
     request.body = JSON.parse(bytes.toString('utf8'));
   } catch {
