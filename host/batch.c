@@ -72,6 +72,15 @@ static void end(struct member *m, enum hd_fate fate) {
     hd_job_end(&m->job);
 }
 
+/* Its message is acknowledged or postponed. Else it is needed: an outcome that was decided more than once leaves it to whoever may have it by then, and who finds the next attempt waiting. */
+static enum hd_fate fate_of_committed(const struct member *m) {
+    const struct hd_changeset *set = &m->job.work.changes;
+    for (size_t i = 0; i < set->count; i++)
+        if (set->changes[i].kind == HD_CHANGE_ACKNOWLEDGE || set->changes[i].kind == HD_CHANGE_POSTPONE)
+            return HD_FATE_DONE;
+    return HD_FATE_LEFT;
+}
+
 /* ---- what fails ---- */
 
 /* When the store fails, every message fails: one line a second tells of all. */
@@ -165,7 +174,7 @@ static void go_on(struct member *m, enum hd_job_next next, const struct hd_error
         start_transfer(m);
         break;
     case HD_JOB_DONE:
-        end(m, HD_FATE_DONE);
+        end(m, fate_of_committed(m));
         break;
     case HD_JOB_LEAVE:
         leave(m);

@@ -560,9 +560,28 @@ static void an_outcome_that_comes_in_an_outage_is_recorded_after_it(void **state
     f->peer.asked = fail_from_now_on;
     atomic_store(&f->step_ms, 250);
     assert_int_equal(run(f, &hd_email_processor, 3600 * 1000), 3);
-    assert_int_equal(fated(f, HD_FATE_DONE), 3);
+    assert_int_equal(fated(f, HD_FATE_LEFT), 3);
     assert_int_equal(count_of(f, HD_SENT), 3);
     check_messages_find_their_work_done(f, 3);
+}
+
+static void a_failure_that_comes_in_an_outage_keeps_the_message_of_its_next_attempt(void **state) {
+    struct fixture *f = *state;
+    mails(f, 1);
+    f->peer.status = 503;
+    f->peer.asked = fail_from_now_on;
+    atomic_store(&f->step_ms, 250);
+    assert_int_equal(run(f, &hd_email_processor, 3600 * 1000), 1);
+    assert_int_equal(f->fates[0], HD_FATE_LEFT); /* whoever deletes what is done would delete the only message of what is pending */
+    assert_int_equal(count_of(f, HD_PENDING), 1);
+    atomic_store(&f->step_ms, 0);
+    f->peer.asked = NULL;
+    f->peer.status = 200;
+    atomic_fetch_add(&f->now_ms, HD_HOST_VISIBILITY_MS + 1);
+    assert_int_equal(run(f, &hd_email_processor, LONG_MS), 1);
+    assert_int_equal(f->fates[0], HD_FATE_DONE);
+    check_attempts(f, "retry sent");
+    check_nothing_waits(f);
 }
 
 static void claims_are_extended_while_an_outcome_waits(void **state) {
@@ -572,7 +591,7 @@ static void claims_are_extended_while_an_outcome_waits(void **state) {
     atomic_store(&f->step_ms, 3000); /* twenty tries take longer than the messages were claimed for */
     int64_t began_ms = atomic_load(&f->now_ms);
     assert_int_equal(run(f, &hd_email_processor, 3600 * 1000), 1);
-    assert_int_equal(f->fates[0], HD_FATE_DONE);
+    assert_int_equal(f->fates[0], HD_FATE_LEFT);
     assert_true(atomic_load(&f->now_ms) - began_ms > HD_HOST_VISIBILITY_MS);
     assert_true(f->extends >= 2);
     atomic_store(&f->step_ms, 0);
@@ -744,6 +763,7 @@ int main(void) {
         BATCH_TEST(a_queue_that_is_out_of_reach_is_not_asked_for_each_message),
         BATCH_TEST(what_time_does_not_allow_to_decide_is_left),
         BATCH_TEST(an_outcome_that_comes_in_an_outage_is_recorded_after_it),
+        BATCH_TEST(a_failure_that_comes_in_an_outage_keeps_the_message_of_its_next_attempt),
         BATCH_TEST(claims_are_extended_while_an_outcome_waits),
         BATCH_TEST(an_outcome_that_cannot_be_recorded_by_the_deadline_is_an_interrupted_attempt),
         BATCH_TEST(a_commit_whose_answer_is_lost_at_the_end_is_not_sent_twice),
