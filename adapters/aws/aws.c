@@ -202,8 +202,12 @@ static int64_t own_now_ms(const struct hd_aws *aws) {
     return aws->options.clock->now_ms(aws->options.clock);
 }
 
+int64_t hd_aws_clock_offset_ms(const struct hd_aws *aws) {
+    return atomic_load(&aws->skew_ms);
+}
+
 int64_t hd_aws_now_ms(const struct hd_aws *aws) {
-    return own_now_ms(aws) + atomic_load(&aws->skew_ms);
+    return own_now_ms(aws) + hd_aws_clock_offset_ms(aws);
 }
 
 void hd_aws_correct_clock(struct hd_aws *aws, int64_t services_now_ms) {

@@ -40,6 +40,7 @@ struct call {
     int64_t start_at_ms; /* monotonic, as is the next */
     int64_t deadline_ms;
     int64_t limit_ms;  /* what the try was given */
+    int64_t offset_ms; /* of the services' time from ours, as the try was signed */
     bool may_be_done;  /* a try before this one */
     bool fresh;        /* no kept connection for the next try */
     bool clock_set;    /* once is enough: a service that says it again means something else */
@@ -358,6 +359,7 @@ static bool set_headers(struct handle *handle, const struct signed_request *made
 static int prepare_try(struct hd_aws_client *client, struct call *call, struct hd_error *err) {
     struct signed_request made = {0};
     hd_arena_reset(client->scratch);
+    call->offset_ms = hd_aws_clock_offset_ms(client->aws);
     int r = hd_credentials_get(hd_aws_credentials(client->aws), hd_aws_now_ms(client->aws), &call->credentials, err);
     if (r == 0)
         r = sign(client->aws, call->request, call->credentials, client->scratch, &made, err);
@@ -469,15 +471,21 @@ static void conclude_failure(struct hd_aws_client *client, struct call *call, CU
         end_with(call, HD_ERR_UNAVAILABLE, why, arena);
 }
 
+static bool differ_much(int64_t a_ms, int64_t b_ms) {
+    return a_ms - b_ms <= -SKEW_MIN_MS || a_ms - b_ms >= SKEW_MIN_MS;
+}
+
+/* Another request may have corrected it since this one was signed: then signing anew is all that it takes. */
 static bool correct_clock(struct hd_aws_client *client, struct call *call) {
     time_t date = curl_getdate(call->handle->date, NULL);
     if (call->clock_set || date == (time_t)-1)
         return false;
-    int64_t off_ms = (int64_t)date * 1000 - hd_aws_now_ms(client->aws);
-    if (off_ms > -SKEW_MIN_MS && off_ms < SKEW_MIN_MS)
+    int64_t now_ms = hd_aws_now_ms(client->aws), offset_ms = hd_aws_clock_offset_ms(client->aws);
+    if (differ_much((int64_t)date * 1000, now_ms))
+        hd_aws_correct_clock(client->aws, (int64_t)date * 1000);
+    else if (!differ_much(offset_ms, call->offset_ms))
         return false;
     call->clock_set = true;
-    hd_aws_correct_clock(client->aws, (int64_t)date * 1000);
     return true;
 }
 

@@ -621,6 +621,22 @@ static void a_clock_that_is_wrong_is_corrected_once_for_all_requests(void **stat
     assert_int_equal(response.tries, 2);
 }
 
+static void a_clock_that_is_wrong_fails_none_of_the_requests_that_are_under_way(void **state) {
+    struct bench *b = *state;
+    enum { CALLS = 16 };
+    b->service_ms = NOW_MS - 3600 * 1000;
+    SCRIPT(b, SAYS(200, "{}"));
+    struct hd_aws_request requests[CALLS];
+    struct hd_aws_response responses[CALLS];
+    for (int i = 0; i < CALLS; i++)
+        requests[i] = get_item;
+    assert_int_equal(hd_aws_call_all(b->client, requests, CALLS, b->arena, responses, NULL), 0);
+    for (int i = 0; i < CALLS; i++) {
+        assert_int_equal(responses[i].code, 0);
+        assert_int_equal(responses[i].tries, 2);
+    }
+}
+
 static void a_signature_that_is_refused_though_the_clock_is_right_is_a_wrong_secret(void **state) {
     struct bench *b = *state;
     SCRIPT(b, {.status = 403, .headers = "Date: Mon, 21 Sep 2026 14:13:25 GMT\r\n", .body = ERROR_OF("InvalidSignatureException")});
@@ -772,6 +788,7 @@ int main(void) {
         TEST(none_at_all_is_nothing_to_do),
         TEST(a_certificate_must_be_trusted_and_for_the_name_that_was_asked),
         TEST(a_clock_that_is_wrong_is_corrected_once_for_all_requests),
+        TEST(a_clock_that_is_wrong_fails_none_of_the_requests_that_are_under_way),
         TEST(a_signature_that_is_refused_though_the_clock_is_right_is_a_wrong_secret),
         TEST(keys_that_a_service_calls_expired_are_asked_for_anew),
         TEST(keys_that_stay_expired_are_an_error_of_the_configuration),

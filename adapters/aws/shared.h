@@ -17,4 +17,5 @@ int64_t hd_aws_ends_at_ms(const struct hd_aws *aws); /* monotonic; INT64_MAX: no
 
 /* The time as the services have it: the clock's, and what they said that it is off. */
 int64_t hd_aws_now_ms(const struct hd_aws *aws);
+int64_t hd_aws_clock_offset_ms(const struct hd_aws *aws); /* what is added to the clock's */
 void hd_aws_correct_clock(struct hd_aws *aws, int64_t services_now_ms);
