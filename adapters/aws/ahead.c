@@ -31,7 +31,7 @@ bool hd_ahead_find(const struct hd_ahead *ahead, const struct hd_aws_key *key, j
 }
 
 void hd_ahead_forget(struct hd_ahead *ahead) {
-    if (ahead->arena && ahead->count > 0)
+    if (ahead->arena) /* what could not be fetched has taken memory, too */
         hd_arena_reset(ahead->arena);
     ahead->entries = NULL;
     ahead->count = 0;

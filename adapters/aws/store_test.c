@@ -189,6 +189,26 @@ static void keys_that_are_left_unprocessed_are_asked_for_again(void **state) {
     b->store->ops->end_reads(b->store);
 }
 
+static void reading_ahead_works_again_after_an_outage_of_any_length(void **state) {
+    struct bench *b = *state;
+    enum { THINGS = 20000, BATCHES = 40 /* each takes more than a sixtieth of the memory that there is for it */ };
+    struct hd_wanted *things = hd_arena_calloc(b->arena, THINGS, sizeof *things);
+    assert_non_null(things);
+    for (size_t i = 0; i < THINGS; i++)
+        things[i] = (struct hd_wanted){HD_WANTED_TICKET, ticket.ticket_id};
+    struct hd_error err = {0};
+    atomic_store(&b->stop_at, 1);
+    for (size_t i = 0; i < BATCHES; i++) {
+        assert_int_equal(b->store->ops->begin_reads(b->store, &err), 0);
+        assert_int_equal(b->store->ops->read_ahead(b->store, things, THINGS, &err), HD_ERR_UNAVAILABLE);
+        b->store->ops->end_reads(b->store);
+    }
+    atomic_store(&b->stop_at, 0);
+    assert_int_equal(b->store->ops->begin_reads(b->store, &err), 0);
+    assert_int_equal(b->store->ops->read_ahead(b->store, things, THINGS, &err), 0);
+    b->store->ops->end_reads(b->store);
+}
+
 /* ---- the outbox ---- */
 
 static void a_message_is_sent_and_its_item_gone_when_the_commit_returns(void **state) {
@@ -556,6 +576,7 @@ int main(void) {
         TEST(each_changeset_has_its_own_token),
         TEST(what_gets_no_answer_is_unsure_and_bounded),
         TEST(keys_that_are_left_unprocessed_are_asked_for_again),
+        TEST(reading_ahead_works_again_after_an_outage_of_any_length),
         TEST(a_message_is_sent_and_its_item_gone_when_the_commit_returns),
         TEST(a_postponed_message_is_a_new_one_and_the_old_one_goes),
         TEST(a_refused_changeset_sends_nothing_and_keeps_its_message),
