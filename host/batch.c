@@ -262,15 +262,17 @@ static void try_kept(struct hd_batch *b, int64_t *ret_next_ms) {
     }
 }
 
+/* A queue that is out of reach may hold each request for long, and nothing else happens meanwhile: it is asked again before the claims run out. */
 static void extend_claims(struct hd_batch *b) {
     struct hd_queue *queue = b->options.queue;
     int64_t now = now_ms(b), visibility_ms = b->options.visibility_ms;
     if (visibility_ms <= 0 || now - b->extended_at_ms < visibility_ms / 2)
         return;
-    b->extended_at_ms = now;
-    for (size_t i = 0; i < b->count; i++)
+    int r = 0;
+    for (size_t i = 0; i < b->count && r != HD_ERR_UNAVAILABLE; i++)
         if (b->members[i]->stage != ENDED)
-            (void)queue->ops->extend(queue, &b->members[i]->job.message, now, visibility_ms, NULL);
+            r = queue->ops->extend(queue, &b->members[i]->job.message, now, visibility_ms, NULL);
+    b->extended_at_ms = r == HD_ERR_UNAVAILABLE ? now_ms(b) - visibility_ms / 4 : now;
 }
 
 static void sleep_ms(int64_t ms) {

@@ -33,7 +33,7 @@ struct fixture {
     size_t fails_at;                          /* of the next commit's sets, this one fails alone … */
     enum hd_code fails_with;                  /* … with this */
     void (*before_commit)(struct fixture *f); /* once */
-    bool no_give_back;
+    bool no_give_back, no_extend;
     size_t reads, give_backs; /* asked, whatever came of it */
     bool no_reads;
     int64_t read_takes_ms;
@@ -160,6 +160,8 @@ static int slow_notification(struct hd_store *store, struct hd_arena *arena, con
 
 static int extend(struct hd_queue *queue, const struct hd_message *message, int64_t now_ms, int64_t visibility_ms, struct hd_error *err) {
     fixture->extends++;
+    if (fixture->no_extend)
+        return hd_error_set(err, HD_ERR_UNAVAILABLE, "out of reach");
     return real_queue.extend(queue, message, now_ms, visibility_ms, err);
 }
 
@@ -600,6 +602,20 @@ static void claims_are_extended_while_an_outcome_waits(void **state) {
     check_messages_find_their_work_done(f, 1);
 }
 
+static void a_queue_that_is_out_of_reach_is_not_asked_to_extend_each_claim(void **state) {
+    struct fixture *f = *state;
+    enum { MAILS = 10 };
+    mails(f, MAILS);
+    f->no_extend = true;
+    f->peer.together = MAILS;
+    f->peer.asked = fail_from_now_on;
+    atomic_store(&f->step_ms, 3000);
+    int64_t began_ms = atomic_load(&f->now_ms);
+    assert_int_equal(run(f, &hd_email_processor, 3600 * 1000), MAILS);
+    assert_int_equal(count_of(f, HD_SENT), MAILS);
+    assert_in_range(f->extends, 2, 4 * (atomic_load(&f->now_ms) - began_ms) / HD_HOST_VISIBILITY_MS);
+}
+
 static void an_outcome_that_cannot_be_recorded_by_the_deadline_is_an_interrupted_attempt(void **state) {
     struct fixture *f = *state;
     mails(f, 1);
@@ -765,6 +781,7 @@ int main(void) {
         BATCH_TEST(an_outcome_that_comes_in_an_outage_is_recorded_after_it),
         BATCH_TEST(a_failure_that_comes_in_an_outage_keeps_the_message_of_its_next_attempt),
         BATCH_TEST(claims_are_extended_while_an_outcome_waits),
+        BATCH_TEST(a_queue_that_is_out_of_reach_is_not_asked_to_extend_each_claim),
         BATCH_TEST(an_outcome_that_cannot_be_recorded_by_the_deadline_is_an_interrupted_attempt),
         BATCH_TEST(a_commit_whose_answer_is_lost_at_the_end_is_not_sent_twice),
         BATCH_TEST(a_peer_that_never_answers_is_a_failure_that_is_recorded_in_time),
