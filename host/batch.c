@@ -111,7 +111,8 @@ static void give_back(struct member *m, const struct hd_error *err) {
     if (b->queue_failures < FAILURES_MAX)
         r = queue->ops->give_back(queue, &m->job.message, now_ms(b), delay_ms(m, err->code), NULL);
     b->queue_failures = r ? b->queue_failures + 1 : 0;
-    end(m, r ? HD_FATE_LEFT : HD_FATE_BACK);
+    bool replaced = !r && !m->job.message.abandoned; /* that one only waits where it is */
+    end(m, replaced ? HD_FATE_BACK : HD_FATE_LEFT);
 }
 
 /* Somebody else has the message's work: the message is visible at once, for whoever finds that work done. */

@@ -26,7 +26,7 @@ struct hd_batch_options {
 enum hd_fate {
     HD_FATE_DONE, /* its work is committed: it may be deleted, if its changeset has not done so */
     HD_FATE_BACK, /* given back: a new message stands for it, and this one may be deleted */
-    HD_FATE_LEFT, /* nothing could be done, not even giving it back; or what was done leaves it: it comes again when its visibility runs out */
+    HD_FATE_LEFT, /* nothing could be done, not even giving it back; or what was done leaves it: it must not be deleted, and comes again when its visibility runs out */
 };
 
 int hd_batch_new(const struct hd_batch_options *options, struct hd_batch **ret_batch, struct hd_error *err) HD_MUST_CHECK;

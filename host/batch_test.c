@@ -749,6 +749,18 @@ static void a_message_that_its_queue_gave_up_becomes_a_dead_letter(void **state)
     assert_int_equal(hd_host_waiting(f->host, HD_QUEUE_EMAIL), 0);
 }
 
+static void a_message_that_its_queue_gave_up_is_still_needed_when_nothing_could_be_decided(void **state) {
+    struct fixture *f = *state;
+    mails(f, 1);
+    assert_int_equal(receive(f, &hd_email_processor), 1);
+    f->messages[0].abandoned = true;
+    f->outage = 1;
+    hd_batch_run(f->batch, &hd_dlq_processor, f->messages, 1, atomic_load(&f->now_ms) + LONG_MS, f->fates);
+    assert_int_equal(f->give_backs, 1);
+    assert_int_equal(f->fates[0], HD_FATE_LEFT); /* no other message stands for it: whoever deletes it loses it */
+    assert_int_equal(count_of(f, HD_PENDING), 1);
+}
+
 static void a_full_batch_is_worked_on_whole(void **state) {
     struct fixture *f = *state;
     for (int i = 0; i < HD_BATCH_MESSAGES_MAX; i++)
@@ -790,6 +802,7 @@ int main(void) {
         BATCH_TEST(a_run_that_is_told_to_hurry_abandons_what_it_waits_for),
         BATCH_TEST(after_an_abandoned_transfer_the_next_batch_sends),
         BATCH_TEST(a_message_that_its_queue_gave_up_becomes_a_dead_letter),
+        BATCH_TEST(a_message_that_its_queue_gave_up_is_still_needed_when_nothing_could_be_decided),
         BATCH_TEST(a_full_batch_is_worked_on_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
