@@ -324,7 +324,13 @@ static int add_read(struct hd_aws_store *s, struct hd_outbox *outbox, const json
     return item.count > 0 ? add_item(s, outbox, &item, err) : 0;
 }
 
-static int write_sweep(const struct hd_aws_store *s, unsigned shard, int64_t before_ms, const json_t *from, struct hd_buffer *body,
+/* Where the next page of a shard begins: behind the item of that sk. Not in the scratch, which is each page's own. */
+struct place {
+    char sk[128]; /* "": at the oldest */
+    bool end;
+};
+
+static int write_sweep(const struct hd_aws_store *s, unsigned shard, int64_t before_ms, const struct place *from, struct hd_buffer *body,
                        struct hd_error *err) {
     char pk[ID_TEXT_BYTES];
     (void)snprintf(pk, sizeof pk, "O#%02u", shard);
@@ -336,24 +342,29 @@ static int write_sweep(const struct hd_aws_store *s, unsigned shard, int64_t bef
     hd_item_put_text(&w, ":before", hd_item_order(s->scratch, before_ms, "~"));
     hd_json_close_object(&w);
     hd_json_put_int(&w, "Limit", SWEEP_PAGE);
-    if (from)
-        hd_json_put_json(&w, "ExclusiveStartKey", from);
+    if (from->sk[0])
+        hd_item_put_key(&w, "ExclusiveStartKey", &(struct hd_aws_key){.pk = pk, .sk = from->sk});
     return hd_dynamo_close(&w, err);
 }
 
-/* One page of a shard; *from is where the next begins, NULL behind the last. */
-static int sweep_page(struct hd_aws_store *s, unsigned shard, int64_t now_ms, int64_t before_ms, const json_t **from, size_t *ret_sent,
+/* One page of a shard, and where the next begins. */
+static int sweep_page(struct hd_aws_store *s, unsigned shard, int64_t now_ms, int64_t before_ms, struct place *from, size_t *ret_sent,
                       struct hd_error *err) {
     HD_CLEANUP(hd_buffer_free) struct hd_buffer body = {0};
     json_t *answer = NULL;
-    int rc = write_sweep(s, shard, before_ms, *from, &body, err);
-    *from = NULL;
+    hd_arena_reset(s->scratch);
+    int rc = write_sweep(s, shard, before_ms, from, &body, err);
+    from->end = true;
     struct hd_aws_request request = HD_DYNAMO("Query", &body);
     if (!rc)
         rc = hd_dynamo_call(s, &request, &answer, err);
     if (rc)
         return rc;
-    *from = json_object_get(answer, "LastEvaluatedKey");
+    const char *last = hd_item_text(json_object_get(answer, "LastEvaluatedKey"), "sk");
+    if (last && strlen(last) < sizeof from->sk) { /* as all of ours are */
+        (void)snprintf(from->sk, sizeof from->sk, "%s", last);
+        from->end = false;
+    }
     struct hd_outbox outbox = {0};
     size_t at;
     json_t *item;
@@ -371,12 +382,11 @@ int hd_aws_sweep(struct hd_store *store, int64_t now_ms, int64_t older_than_ms, 
     size_t sent = 0;
     int first = 0;
     for (unsigned shard = 0; shard < HD_OUTBOX_SHARDS; shard++) {
-        hd_arena_reset(s->scratch);
-        const json_t *from = NULL;
-        do {
+        struct place from = {0};
+        while (!from.end) {
             int rc = sweep_page(s, shard, now_ms, now_ms - older_than_ms, &from, &sent, first ? NULL : err);
             first = first ? first : rc;
-        } while (from);
+        }
     }
     *ret_sent = sent;
     return first;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "adapters/aws/item.h"
+#include "adapters/aws/outbox.h"
 #include "core/changeset.h"
 #include "tests/support/table.h"
 
@@ -33,7 +34,7 @@ static int64_t bench_now_ms(const struct hd_clock *clock) {
     return NOW_MS;
 }
 
-/* Ids and tokens differ; chance that only says how long to wait is none, and so is that of the outbox's shard: all is in one. */
+/* Ids and tokens differ; chance that only says how long to wait is none, and so is that of the outbox's shard: all is in the last one. */
 static void fill(const struct hd_random *random, void *bytes, size_t count) {
     static _Atomic uint64_t last;
     (void)random;
@@ -42,6 +43,7 @@ static void fill(const struct hd_random *random, void *bytes, size_t count) {
         return;
     uint64_t number = (atomic_fetch_add(&last, 1) + 1) * UINT64_C(0x9e3779b97f4a7c15);
     memcpy((char *)bytes + 1, &number, sizeof number - 1);
+    *(char *)bytes = HD_OUTBOX_SHARDS - 1;
 }
 
 static enum hd_table_fault fault(void *arg, const char *action, int number) {
@@ -298,6 +300,33 @@ static void what_is_stuck_for_one_queue_holds_up_no_other(void **state) {
     assert_int_equal(sent, 1);
     assert_int_equal(hd_table_sent(b->table, "\"opened\""), 1);
     assert_int_equal(hd_table_count(b->table, 'O'), STUCK);
+}
+
+static void a_sweep_of_any_length_takes_the_memory_of_a_page(void **state) {
+    struct bench *b = *state;
+    enum { ITEMS = 1000, PAGE_MEMORY_MAX_BYTES = 1024 * 1024 };
+    static const struct hd_changeset *sets[ITEMS];
+    static struct hd_changeset of[ITEMS];
+    static struct hd_commit_result results[ITEMS];
+    struct hd_error err = {0};
+    struct hd_aws_options options = {.table = "table", .clock = &b->clock, .random = &b->random}; /* nobody who hands over */
+    struct hd_aws *aws = NULL;
+    struct hd_store *store = NULL;
+    assert_int_equal(hd_aws_new(&options, &aws, &err), 0);
+    assert_int_equal(hd_aws_store(aws, &store, &err), 0);
+    for (size_t i = 0; i < ITEMS; i++) {
+        of[i] = hd_changeset(b->arena);
+        hd_enqueue(&of[i], HD_QUEUE_ROUTER, HD_LANE_NORMAL, "\"left\"", NOW_MS, 0);
+        sets[i] = &of[i];
+    }
+    assert_int_equal(store->ops->commit(store, sets, ITEMS, results, &err), 0);
+    store->ops->close(store);
+    hd_aws_free(aws);
+    assert_int_equal(hd_table_count(b->table, 'O'), ITEMS);
+    assert_int_equal(sweep(b), ITEMS);
+    assert_true(hd_arena_used(hd_aws_store_of(b->store)->scratch) < PAGE_MEMORY_MAX_BYTES);
+    assert_int_equal(hd_table_sent(b->table, "\"left\""), ITEMS);
+    assert_int_equal(hd_table_count(b->table, 'O'), 0);
 }
 
 static void a_sweep_leaves_what_its_writer_is_just_sending(void **state) {
@@ -582,6 +611,7 @@ int main(void) {
         TEST(a_refused_changeset_sends_nothing_and_keeps_its_message),
         TEST(what_one_queue_does_not_take_stays_and_the_rest_is_not_sent_again),
         TEST(what_is_stuck_for_one_queue_holds_up_no_other),
+        TEST(a_sweep_of_any_length_takes_the_memory_of_a_page),
         TEST(a_sweep_leaves_what_its_writer_is_just_sending),
         TEST(the_relay_sends_what_is_still_there),
         TEST(many_large_messages_are_several_items),
