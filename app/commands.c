@@ -20,6 +20,7 @@ enum { DONE = 0, FAILED = 1, NOT_UNDERSTOOD = 2 };
 enum { THREADS_DEFAULT = 2 /* of each processor, on AWS */ };
 
 static int failed(const struct hd_error *err) {
+    (void)fflush(stdout); /* what was found before stands before it, where both go to one file, too */
     (void)fprintf(stderr, "helpdesk: %s\n", err->detail[0] ? err->detail : hd_code_title(err->code));
     return FAILED;
 }
@@ -200,7 +201,7 @@ static int run_token(const struct hd_settings *settings, int argc, char **argv) 
     if (role < 0)
         return not_understood("token wants --role customer|agent|manager|admin|service");
     if (ttl && hd_duration_parse(ttl, &ttl_ms, &err))
-        return failed(&err);
+        return not_understood(err.detail);
     if (ttl_ms <= 0)
         return not_understood("--ttl must be longer than nothing");
     struct runtime *runtime = NULL;
@@ -294,7 +295,7 @@ static void add_query(struct hd_buffer *query, const char *name, const char *val
             *c);
 }
 
-enum { LIST_PAGE = 200 };
+enum { LIST_PAGE = 200, LIST_DEFAULT = 50, LIST_MAX = 1000000 };
 
 /* Prints a list, page by page, until limit items. */
 static int print_list(const struct hd_settings *settings, const char *path, const struct hd_buffer *filter, const struct column *columns,
@@ -335,10 +336,18 @@ static int print_list(const struct hd_settings *settings, const char *path, cons
     return status;
 }
 
-static int64_t limit_of(const struct arguments *args) {
+/* False: it is no number, and that has been said. */
+static bool take_limit(const struct arguments *args, int64_t *ret_limit) {
     const char *text = hd_argument(args, "limit");
-    int64_t limit = text ? strtoll(text, NULL, 10) : 50;
-    return limit > 0 ? limit : 50;
+    *ret_limit = LIST_DEFAULT;
+    if (!text)
+        return true;
+    char *end = NULL;
+    long limit = strtol(text, &end, 10);
+    if (end == text || *end || limit < 1 || limit > LIST_MAX)
+        return not_understood("--limit wants a number from 1 to 1000000") == DONE;
+    *ret_limit = limit;
+    return true;
 }
 
 static int run_notifications(const struct hd_settings *settings, int argc, char **argv) {
@@ -358,13 +367,16 @@ static int run_notifications(const struct hd_settings *settings, int argc, char 
         return NOT_UNDERSTOOD;
     if (args.word_count != 1 || strcmp(args.words[0], "list") != 0)
         return not_understood("notifications knows: list");
+    int64_t limit = 0;
+    if (!take_limit(&args, &limit))
+        return NOT_UNDERSTOOD;
     struct hd_buffer filter = {0};
     add_query(&filter, "status", hd_argument(&args, "status"));
     add_query(&filter, "channel", hd_argument(&args, "channel"));
     add_query(&filter, "userId", hd_argument(&args, "user"));
     add_query(&filter, "ticketId", hd_argument(&args, "ticket"));
     add_query(&filter, "eventId", hd_argument(&args, "event"));
-    int status = print_list(settings, "/notifications", &filter, columns, limit_of(&args), hd_argument(&args, "json") != NULL);
+    int status = print_list(settings, "/notifications", &filter, columns, limit, hd_argument(&args, "json") != NULL);
     hd_buffer_free(&filter);
     return status;
 }
@@ -374,10 +386,13 @@ static int run_notifications(const struct hd_settings *settings, int argc, char 
 static int dlq_list(const struct hd_settings *settings, const struct arguments *args) {
     static const struct column columns[] = {{"deadLetterId", 36}, {"queue", 8},   {"reason", 22},    {"attempts", 8},
                                             {"target", 16},       {"detail", 40}, {"createdAt", 24}, {0}};
+    int64_t limit = 0;
+    if (!take_limit(args, &limit))
+        return NOT_UNDERSTOOD;
     struct hd_buffer filter = {0};
     add_query(&filter, "queue", hd_argument(args, "queue"));
     add_query(&filter, "reason", hd_argument(args, "reason"));
-    int status = print_list(settings, "/dead-letters", &filter, columns, limit_of(args), hd_argument(args, "json") != NULL);
+    int status = print_list(settings, "/dead-letters", &filter, columns, limit, hd_argument(args, "json") != NULL);
     hd_buffer_free(&filter);
     return status;
 }
@@ -428,14 +443,22 @@ static int dlq_redrive_all(const struct hd_settings *settings, const struct argu
     return status;
 }
 
-/* The ids of a page of dead letters; how many. */
-static size_t purge_page(struct local_host *host, const struct hd_buffer *filter, int *ret_status) {
+/* Of the page behind the cursor, which moves on: a page may be empty and not the last. Gives how many. */
+static size_t purge_page(struct local_host *host, const struct hd_buffer *filter, char *cursor, int *ret_status) {
+    struct hd_buffer query = {0};
     struct hd_response response = {0};
     json_t *page = NULL, *item = NULL;
     size_t i = 0, purged = 0;
-    *ret_status = request(host, "GET", "/dead-letters", hd_buffer_text(filter), NULL, &response);
+    hd_buffer_add_str(&query, hd_buffer_text(filter));
+    if (*cursor)
+        add_query(&query, "cursor", cursor);
+    *cursor = '\0';
+    *ret_status = request(host, "GET", "/dead-letters", hd_buffer_text(&query), NULL, &response);
+    hd_buffer_free(&query);
     if (*ret_status != DONE || hd_json_load(response.body, response.body_bytes, 0, &page, NULL))
         return 0;
+    const char *next = hd_json_str(page, "nextCursor");
+    (void)snprintf(cursor, HD_CURSOR_MAX_LEN + 1, "%s", next ? next : "");
     json_array_foreach(json_object_get(page, "items"), i, item) {
         char path[HD_ID_MAX_LEN * 3 + 64];
         (void)snprintf(path, sizeof path, "/dead-letters/%s", hd_json_str(item, "deadLetterId"));
@@ -456,12 +479,12 @@ static int dlq_purge_all(const struct hd_settings *settings, const struct argume
     add_query(&filter, "queue", hd_argument(args, "queue"));
     add_query(&filter, "reason", hd_argument(args, "reason"));
     add_query(&filter, "limit", "200");
-    size_t purged = 0, count = 0;
+    size_t purged = 0;
+    char cursor[HD_CURSOR_MAX_LEN + 1] = "";
     int status = DONE;
-    do {
-        count = purge_page(host, &filter, &status);
-        purged += count;
-    } while (status == DONE && count > 0);
+    do
+        purged += purge_page(host, &filter, cursor, &status);
+    while (status == DONE && *cursor);
     if (status == DONE)
         (void)printf("%zu purged\n", purged);
     hd_buffer_free(&filter);
@@ -482,6 +505,10 @@ static int run_dlq(const struct hd_settings *settings, int argc, char **argv) {
     bool redrive = strcmp(what, "redrive") == 0, purge = strcmp(what, "purge") == 0;
     if ((!redrive && !purge) || (id != NULL) == all)
         return not_understood("dlq knows: list; redrive ID or --all; purge ID or --all");
+    if (hd_argument(&args, "limit") || hd_argument(&args, "json"))
+        return not_understood("--limit and --json are for dlq list");
+    if (id && (hd_argument(&args, "queue") || hd_argument(&args, "reason")))
+        return not_understood("--queue and --reason go with --all");
     if (id)
         return redrive ? dlq_one(settings, "POST", id, "/redrive", "queued again") : dlq_one(settings, "DELETE", id, "", "purged");
     return redrive ? dlq_redrive_all(settings, &args) : dlq_purge_all(settings, &args);
@@ -499,6 +526,8 @@ static int run_setup(const struct hd_settings *settings, int argc, char **argv) 
     struct arguments args = {.options = options};
     if (!hd_arguments_parse(&args, argc, argv))
         return NOT_UNDERSTOOD;
+    if (args.word_count > 0)
+        return not_understood("setup takes no words");
     if (!hd_settings_on_aws(settings)) {
         (void)printf("nothing to set up: embedded, helpdesk serve makes what it needs in HELPDESK_DATA_DIR\n");
         return DONE;
@@ -523,7 +552,8 @@ static int check_aws(const struct runtime *runtime, struct hd_error *err) {
     size_t problems = 0;
     int r = hd_aws_check(runtime->aws, print_line, NULL, &problems, err);
     if (!r && problems > 0)
-        r = hd_error_set(err, HD_ERR_CONFIGURATION, "%zu problems (helpdesk setup makes what is missing)", problems);
+        r = hd_error_set(err, HD_ERR_CONFIGURATION, "%zu problem%s (helpdesk setup makes what is missing)", problems,
+                         problems == 1 ? "" : "s");
     if (!r)
         (void)printf("table %s and queues %s: good\n", runtime->settings->table, runtime->settings->queues);
     return r;
@@ -534,6 +564,8 @@ static int run_check(const struct hd_settings *settings, int argc, char **argv) 
     struct arguments args = {.options = options};
     if (!hd_arguments_parse(&args, argc, argv))
         return NOT_UNDERSTOOD;
+    if (args.word_count > 0)
+        return not_understood("check takes no words");
     struct runtime *runtime = NULL;
     struct hd_error err = {0};
     int r = hd_runtime_open(settings, RUNTIME_SECRET | RUNTIME_MESSAGES | RUNTIME_STORE, &runtime, &err);
@@ -593,9 +625,9 @@ const struct command hd_commands[] = {
     {"users", "users add --name N [--id ID] [--email E] [--role R] [--locale pt-BR|en] [--team T] [--phone P] [--time-zone Z]",
      "Adds a person.", run_users},
     {"notifications", "notifications list [--status S] [--channel C] [--user ID] [--ticket ID] [--event ID] [--limit N] [--json]",
-     "What was, is being and will not be delivered, newest first.", run_notifications},
-    {"dlq", "dlq list|redrive|purge [ID|--all] [--queue Q] [--reason R] [--limit N] [--json]",
-     "Dead letters: see them, send them again, or drop them: one, or all that match.", run_dlq},
+     "What was, is being and will not be delivered, newest first. --limit: how many (50).", run_notifications},
+    {"dlq", "dlq list [--queue Q] [--reason R] [--limit N] [--json] | dlq redrive|purge ID|--all [--queue Q] [--reason R]",
+     "Dead letters: see them (--limit: how many, 50), send them again, or drop them: one, or all that match.", run_dlq},
     {"check", "check", "Says what is wrong with the settings and the database (read whole), or the table and the queues.", run_check},
     {"backup", "backup FILE", "A consistent copy of the database, taken while the server runs.", run_backup},
     {"version", "version", "The version.", run_version},

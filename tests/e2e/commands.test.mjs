@@ -1,0 +1,76 @@
+/* The commands as a person types them: what is not understood is refused before anything happens, with 2. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+
+import { binary, freePort, missingBinary, startServer, waitFor } from './support/server.mjs';
+
+const skip = missingBinary();
+
+describe('commands', { skip }, () => {
+  let server;
+
+  /* {code, stdout, stderr}: a status other than 0 is a result, too. */
+  const helpdesk = (...args) =>
+    new Promise((done) => {
+      execFile(binary, args, { env: server.env, cwd: server.dataDir }, (error, stdout, stderr) => done({ code: error === null ? 0 : error.code, stdout, stderr }));
+    });
+  const letters = async (...args) => {
+    const { code, stdout, stderr } = await helpdesk('dlq', 'list', '--json', ...args);
+    assert.equal(code, 0, stderr);
+    return stdout.split('\n').filter((line) => line !== '');
+  };
+
+  before(async () => {
+    if (skip) return;
+    server = await startServer({
+      args: ['--demo'],
+      env: { HELPDESK_SMTP_URL: `smtp://127.0.0.1:${await freePort()}`, HELPDESK_RETRY_EMAIL: '1,1ms,1ms', HELPDESK_LOG_LEVEL: 'error' },
+    });
+    const headers = { Authorization: `Bearer ${await server.token('customer', 'ana')}`, 'Content-Type': 'application/json' };
+    for (const title of ['one', 'two', 'three']) {
+      const body = JSON.stringify({ title, description: 'nobody takes its mail', channels: ['email'] });
+      assert.equal((await fetch(`${server.url}/tickets`, { method: 'POST', headers, body })).status, 201);
+    }
+    assert.ok(await waitFor(async () => (await letters()).length === 3));
+  });
+  after(() => server?.stop());
+
+  test('a list is as long as its limit says', { skip }, async () => {
+    assert.equal((await letters('--limit', '2')).length, 2);
+    assert.equal((await letters('--limit=1000000')).length, 3);
+  });
+
+  test('what is not understood changes nothing', { skip }, async () => {
+    const id = JSON.parse((await letters())[0]).deadLetterId;
+    for (const [line, said] of [
+      ['dlq list --limit ten', /--limit wants a number from 1 to 1000000/],
+      ['dlq list --limit 0', /--limit wants a number/],
+      ['dlq list --limit -1', /--limit wants a number/],
+      ['notifications list --limit 1x', /--limit wants a number/],
+      ['notifications list --limit=', /--limit wants a number/],
+      ['dlq purge --all --limit 1', /--limit and --json are for dlq list/],
+      ['dlq redrive --all --limit 1', /--limit and --json are for dlq list/],
+      ['dlq purge --all --json', /--limit and --json are for dlq list/],
+      [`dlq purge ${id} --queue sms`, /--queue and --reason go with --all/],
+      [`dlq purge ${id} --all`, /dlq knows: /],
+      ['dlq purge', /dlq knows: /],
+      ['check everything', /check takes no words/],
+      ['setup now', /setup takes no words/],
+      ['token --user ana --role admin --ttl never', /"never" is no duration/],
+    ]) {
+      const { code, stdout, stderr } = await helpdesk(...line.split(' '));
+      assert.equal(code, 2, `${line}: ${stdout}${stderr}`);
+      assert.match(stderr, said);
+      assert.equal(stdout, '');
+    }
+    assert.equal((await letters()).length, 3);
+  });
+
+  test('dead letters go by what they have in common, or one by one', { skip }, async () => {
+    assert.equal((await helpdesk('dlq', 'purge', '--all', '--queue', 'inapp')).stdout, '0 purged\n');
+    assert.equal((await helpdesk('dlq', 'purge', JSON.parse((await letters())[0]).deadLetterId)).stdout, '1 purged\n');
+    assert.equal((await helpdesk('dlq', 'purge', '--all', '--queue', 'email', '--reason', 'attempts_exhausted')).stdout, '2 purged\n');
+    assert.deepEqual(await letters(), []);
+  });
+});
