@@ -78,10 +78,12 @@ static const struct setting table[] = {
     {"HELPDESK_LOG_LEVEL", LEVEL, AT(log_level), "info", "debug, info, warn or error"},
 };
 
-/* Names that other parts of the program, and the tests, read for themselves. */
-static const char *const elsewhere[] = {"HELPDESK_BINARY",     "HELPDESK_SUITES_DIR", "HELPDESK_URL",
-                                        "HELPDESK_TOKEN",      "HELPDESK_SEED",       "HELPDESK_BUILD_DIR",
-                                        "HELPDESK_SOURCE_DIR", "HELPDESK_FLAVOR",     "HELPDESK_CLOCK_FILE"};
+/* Names that other parts of the program, and the tests, read for themselves; what scripts/with-emulators sets. */
+static const char *const elsewhere[] = {
+    "HELPDESK_BINARY",         "HELPDESK_SUITES_DIR",    "HELPDESK_URL",        "HELPDESK_TOKEN",      "HELPDESK_SEED",
+    "HELPDESK_BUILD_DIR",      "HELPDESK_SOURCE_DIR",    "HELPDESK_FLAVOR",     "HELPDESK_CLOCK_FILE", "HELPDESK_EMULATORS_DIR",
+    "HELPDESK_EMULATOR_CLOCK", "HELPDESK_EMULATOR_TIME", "HELPDESK_AWS_PYTHON", "HELPDESK_AWS_CLI",    "HELPDESK_SAM",
+    "HELPDESK_SAM_PYTHON",     "HELPDESK_CFN_LINT",      "HELPDESK_RIE"};
 
 /* ---- one value ---- */
 

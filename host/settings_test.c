@@ -216,6 +216,7 @@ static void a_variable_for_the_tests_is_no_unknown_setting(void **state) {
     set("HELPDESK_SUITES_DIR", "../shared/data");
     set("HELPDESK_BUILD_DIR", "build");
     set("HELPDESK_FLAVOR", "dev");
+    set("HELPDESK_AWS_CLI", "build/emulators/aws/bin/aws"); /* from scripts/with-emulators */
     hd_settings_free(load(NULL));
 }
 
