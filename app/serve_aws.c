@@ -55,6 +55,7 @@ struct server {
     struct workers *workers;
     struct keeper keeper;
     struct readiness readiness;
+    const char *listen; /* of a worker: where its metrics are; NULL: nowhere */
     char secret[2 * SECRET_BYTES + 1];
 };
 
@@ -203,6 +204,7 @@ static int open_runtime(struct server *s, int parts, struct hd_error *err) {
 }
 
 static int start_api(struct server *s, bool demo, struct hd_error *err) {
+    s->listen = s->settings->listen;
     int r = open_runtime(s, RUNTIME_SECRET, err);
     if (!r && demo)
         r = hd_demo_people(s->runtime, s->readiness.store, err);
@@ -211,6 +213,7 @@ static int start_api(struct server *s, bool demo, struct hd_error *err) {
 
 /* A worker's metrics come by a host of the same routes; its key is known to nobody, so that they are all that it tells. */
 static int start_metrics(struct server *s, struct hd_error *err) {
+    s->listen = s->settings->metrics_listen;
     int r = open_runtime(s, 0, err);
     if (r || !s->settings->metrics_listen)
         return r;
@@ -275,9 +278,9 @@ static int run(struct server *s, int r, const struct hd_error *err, const sigset
         stop(s, 1);
         return 1;
     }
-    hd_log(HD_LOG_INFO, "ready", NULL, HD_LOG_STR("listen", s->settings->listen),
-           HD_LOG_INT("port", s->http ? hd_http_host_port(s->http) : 0), HD_LOG_STR("table", s->settings->table),
-           HD_LOG_STR("queues", s->settings->queues), HD_LOG_STR("email", s->runtime->messages.providers[HD_EMAIL]->ops->name));
+    hd_log(HD_LOG_INFO, "ready", NULL, HD_LOG_STR("listen", s->listen), HD_LOG_INT("port", s->http ? hd_http_host_port(s->http) : 0),
+           HD_LOG_STR("table", s->settings->table), HD_LOG_STR("queues", s->settings->queues),
+           HD_LOG_STR("email", s->runtime->messages.providers[HD_EMAIL]->ops->name));
     int got = 0;
     while (got <= 0)
         got = sigwaitinfo(signals, NULL);
