@@ -190,7 +190,7 @@ static int set_time_to_live(const struct looking *l) {
     return rc ? rc : hd_dynamo_call(l->s, &request, &answer, l->err);
 }
 
-/* Compatible services often have none: then it is said, and is no failure. */
+/* Compatible services often have none, and a role may not: then it is said, and is no failure. */
 static int set_backups(const struct looking *l) {
     HD_CLEANUP(hd_buffer_free) struct hd_buffer body = {0};
     int rc = write_backups(l, &body);
@@ -198,8 +198,13 @@ static int set_backups(const struct looking *l) {
     struct hd_aws_response response = {0};
     if (!rc)
         rc = hd_aws_call_all(l->s->client, &request, 1, l->s->scratch, &response, l->err);
-    if (!rc && response.code)
-        say(l, "table", l->s->options->table, ": this service has no point-in-time recovery");
+    if (!rc && response.code) {
+        struct hd_error why = {0};
+        (void)hd_aws_response_error(&request, &response, &why);
+        char more[LINE_BYTES];
+        (void)snprintf(more, sizeof more, ": point-in-time recovery is not turned on: %s", why.detail);
+        say(l, "table", l->s->options->table, more);
+    }
     return rc;
 }
 

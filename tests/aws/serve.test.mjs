@@ -64,6 +64,7 @@ async function startWorker(args, env) {
     await worker.kill();
     throw new Error(`the worker did not get ready: ${log}`);
   }
+  assert.ok(log.includes(`"listen":"${metrics}"`), log); // a worker has no other address
   return worker;
 }
 
@@ -251,6 +252,20 @@ test('nothing starts on a table or a queue that is not there', { skip }, async (
   assert.equal(code, 1);
   assert.match(text, /HELPDESK_JWT_SECRET/);
   assert.equal((await run(['backup', 'file'], env)).code, 1);
+});
+
+test('setup says why there are no backups, and makes the rest', { skip }, async (t) => {
+  const proxy = await startProxy();
+  t.after(() => proxy.close());
+  const body = JSON.stringify({ __type: 'com.amazon.coral.service#AccessDeniedException', message: 'not for you' });
+  proxy.decide = ({ action }) => (action === 'UpdateContinuousBackups' ? { answer: { status: 400, headers: {}, body } } : 'pass');
+  const name = `t${randomBytes(4).toString('hex')}`;
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('HELPDESK_')));
+  const env = { ...clean, ...proxy.env, HELPDESK_BACKEND: 'aws', HELPDESK_TABLE: name, HELPDESK_QUEUES: `${name}-` };
+  const { code, text } = await run(['setup'], env);
+  assert.equal(code, 0, text);
+  assert.match(text, /point-in-time recovery is not turned on: DynamoDB UpdateContinuousBackups: AccessDeniedException: not for you/);
+  assert.match(text, new RegExp(`queue ${name}-dlq: made`));
 });
 
 /* The last: it moves the emulators' clock. */
