@@ -54,7 +54,7 @@ static const struct setting table[] = {
     {"HELPDESK_BASE_URL", WEB_URL, AT(base_url), NULL, "how people reach this server, for links in messages; else http://<listen>"},
     {"HELPDESK_LOCALE", LOCALE, AT(locale), "pt-BR", "for people who have chosen none: pt-BR or en"},
     {"HELPDESK_JWT_SECRET", SECRET, AT(jwt_secret), NULL,
-     "signs and checks tokens (HS256), 32 bytes or more; else one is made and kept in the data folder"},
+     "signs and checks tokens (HS256), 32 bytes or more; else one is made and kept in the data folder (aws: must be set, the same for all)"},
     {"HELPDESK_JWT_ISSUER", TEXT, AT(jwt_issuer), "helpdesk", "iss of a token"},
     {"HELPDESK_JWT_AUDIENCE", TEXT, AT(jwt_audience), "helpdesk", "aud of a token"},
     {"HELPDESK_EMAIL_PROVIDER", EMAIL_PROVIDER, AT(email_provider), NULL,
