@@ -218,11 +218,15 @@ int hd_redrive_dead_letter(struct hd_call *call, struct hd_error *err) {
 int hd_redrive_dead_letters(struct hd_call *call, struct hd_error *err) {
     const struct hd_dead_letter_filter filter = {.queue = hd_json_str(call->body, "queue"), .reason = hd_json_str(call->body, "reason")};
     int64_t limit = hd_json_int(call->body, "limit", HD_REDRIVE_MAX);
-    const struct hd_page page = {.limit = limit < HD_REDRIVE_MAX ? (size_t)limit : HD_REDRIVE_MAX};
+    struct hd_page page = {.limit = limit < HD_REDRIVE_MAX ? (size_t)limit : HD_REDRIVE_MAX};
     const struct hd_dead_letter *letters = NULL;
     size_t count = 0, redriven = 0;
     const char *next_cursor = NULL;
-    int r = list_dead_letters(call, &filter, &page, &letters, &count, &next_cursor, err);
+    int r = 0;
+    do { /* a page may be empty and not the last; who is told "more" asks again, and must not get the same */
+        page.cursor = next_cursor;
+        r = list_dead_letters(call, &filter, &page, &letters, &count, &next_cursor, err);
+    } while (r >= 0 && count == 0 && next_cursor);
     if (r < 0)
         return r;
     for (size_t i = 0; i < count && !r; i++) {

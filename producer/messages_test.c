@@ -5,6 +5,7 @@
 
 static struct hd_api *api;
 static const char *admin;
+static const struct hd_store_ops *memory_ops;
 
 static int set_up(void **state) {
     (void)state;
@@ -259,6 +260,33 @@ static void all_that_match_are_sent_again_some_at_a_time(void **state) {
     hd_assert_problem(api, bad, 422, "invalid");
 }
 
+/* As a store that looks at a bounded amount for a page: the first has none of them. */
+static int none_at_first(struct hd_store *store, struct hd_arena *arena, const struct hd_dead_letter_filter *filter,
+                         const struct hd_page *page, const struct hd_dead_letter **ret, size_t *ret_count, const char **ret_next_cursor,
+                         struct hd_error *err) {
+    *ret_count = 0;
+    *ret_next_cursor = "later";
+    if (!page->cursor)
+        return 0;
+    assert_string_equal(page->cursor, "later");
+    const struct hd_page first = {.limit = page->limit};
+    return memory_ops->dead_letters(store, arena, filter, &first, ret, ret_count, ret_next_cursor, err);
+}
+
+static void an_empty_page_is_not_the_end(void **state) {
+    (void)state;
+    dead("n-1", false);
+    memory_ops = api->ctx.store->ops;
+    struct hd_store_ops ops = *memory_ops;
+    ops.dead_letters = none_at_first;
+    api->ctx.store->ops = &ops;
+    struct hd_api_answer all = hd_ask(api, .path = "/dead-letters/redrive", .token = admin, .body = "{\"reason\":\"attempts_exhausted\"}");
+    api->ctx.store->ops = memory_ops;
+    hd_assert_status(all, 200);
+    assert_int_equal(json_integer_value(hd_api_at(&all, "redriven")), 1);
+    assert_true(json_is_false(hd_api_at(&all, "more")));
+}
+
 static void a_queue_that_does_not_exist_is_refused(void **state) {
     (void)state;
     struct hd_api_answer listed = hd_ask(api, .path = "/dead-letters", .query = "queue=e-mail", .token = admin);
@@ -363,6 +391,7 @@ int main(void) {
         TEST(a_message_without_a_notification_goes_back_as_it_was),
         TEST(what_is_not_dead_any_more_is_not_sent_again),
         TEST(all_that_match_are_sent_again_some_at_a_time),
+        TEST(an_empty_page_is_not_the_end),
         TEST(a_queue_that_does_not_exist_is_refused),
         TEST(a_dead_letter_is_given_up),
         TEST(dead_letters_are_for_managers_and_administrators),
