@@ -544,7 +544,7 @@ static int run_setup(const struct hd_settings *settings, int argc, char **argv) 
 static int check_database(const struct runtime *runtime, struct hd_error *err) {
     int r = hd_sqlite_verify(runtime->database, err);
     if (!r)
-        (void)printf("database in %s: sound\n", runtime->settings->data_dir);
+        (void)printf("database in %s: sound%s\n", runtime->settings->data_dir, runtime->database_is_new ? ", and new: there was none" : "");
     return r;
 }
 

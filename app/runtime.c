@@ -95,6 +95,7 @@ static int open_store(struct runtime *rt, bool existing, struct hd_error *err) {
     (void)snprintf(path, sizeof path, "%s/helpdesk.db", rt->settings->data_dir);
     if (existing && access(path, F_OK) != 0)
         return nothing_here(rt, "database", err);
+    rt->database_is_new = access(path, F_OK) != 0;
     int r = make_folder(rt->settings->data_dir, err);
     return r ? r : hd_sqlite_open(&(struct hd_sqlite_options){.path = path}, &rt->database, err);
 }

@@ -10,6 +10,7 @@
 struct runtime {
     const struct hd_settings *settings;
     struct hd_sqlite *database; /* embedded; else NULL */
+    bool database_is_new;       /* there was none in the data folder */
     struct hd_aws *aws;         /* on AWS, and for its providers; else NULL */
     struct hd_messages messages;
     char *jwt_secret;

@@ -1,6 +1,7 @@
 /* The commands as a person types them: what is not understood is refused before anything happens, with 2. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { binary, freePort, missingBinary, startServer, waitFor } from './support/server.mjs';
@@ -11,10 +12,11 @@ describe('commands', { skip }, () => {
   let server;
 
   /* {code, stdout, stderr}: a status other than 0 is a result, too. */
-  const helpdesk = (...args) =>
+  const run = (args, env) =>
     new Promise((done) => {
-      execFile(binary, args, { env: server.env, cwd: server.dataDir }, (error, stdout, stderr) => done({ code: error === null ? 0 : error.code, stdout, stderr }));
+      execFile(binary, args, { env, cwd: server.dataDir }, (error, stdout, stderr) => done({ code: error === null ? 0 : error.code, stdout, stderr }));
     });
+  const helpdesk = (...args) => run(args, server.env);
   const letters = async (...args) => {
     const { code, stdout, stderr } = await helpdesk('dlq', 'list', '--json', ...args);
     assert.equal(code, 0, stderr);
@@ -65,6 +67,13 @@ describe('commands', { skip }, () => {
       assert.equal(stdout, '');
     }
     assert.equal((await letters()).length, 3);
+  });
+
+  test('check tells a database that it has just made from one that was there', { skip }, async () => {
+    assert.match((await helpdesk('check')).stdout, /^database in .*: sound$/m);
+    const inNew = () => run(['check'], { ...server.env, HELPDESK_DATA_DIR: join(server.dataDir, 'new') });
+    assert.match((await inNew()).stdout, /: sound, and new: there was none$/m);
+    assert.match((await inNew()).stdout, /: sound$/m);
   });
 
   test('dead letters go by what they have in common, or one by one', { skip }, async () => {
