@@ -81,6 +81,8 @@ static void keep(struct hd_recent *recent, enum kind kind, int64_t now_ms, const
     }
     struct slot *slot = slot_of(recent, kind, *string_at((void *)(uintptr_t)thing, shape->strings[0]));
     slot->until_ms = 0;
+    if (total > HD_RECENT_THING_MAX_BYTES)
+        return;
     if (slot->capacity < total) {
         char *block = realloc(slot->block, total);
         if (!block)

@@ -8,7 +8,11 @@
 
 struct hd_recent;
 
-enum { HD_RECENT_MS = 1000, HD_RECENT_SLOTS = 4096 /* of about 600 bytes each */ };
+enum {
+    HD_RECENT_MS = 1000,
+    HD_RECENT_SLOTS = 4096,           /* of about 600 bytes each */
+    HD_RECENT_THING_MAX_BYTES = 8192, /* what is larger is not kept: each thread of a process has as much as all slots may take */
+};
 
 struct hd_recent *hd_recent_new(void);         /* NULL when out of memory, which costs nothing but speed */
 void hd_recent_free(struct hd_recent *recent); /* takes NULL */

@@ -97,6 +97,22 @@ static void ids_that_differ_at_their_end_do_not_take_each_others_place(void **st
     assert_in_range(kept, PEOPLE * 9 / 10, PEOPLE); /* of 4,096 places */
 }
 
+static void what_is_large_is_not_kept(void **state) {
+    (void)state;
+    char name[HD_RECENT_THING_MAX_BYTES];
+    memset(name, 'a', sizeof name);
+    name[sizeof name - 1] = '\0';
+    put_ana(name, 0);
+    assert_string_equal(name_of_ana(recent, NOW_MS), name);
+    put_ana("Ana", 1);
+    assert_string_equal(name_of_ana(recent, NOW_MS), "Ana");
+    put_ana(name, 2);
+    assert_string_equal(name_of_ana(recent, NOW_MS), "Ana");
+    assert_string_equal(name_of_ana(recent, NOW_MS + HD_RECENT_MS), name);
+    put_ana("Lima", 3);
+    assert_string_equal(name_of_ana(recent, NOW_MS + HD_RECENT_MS), "Lima"); /* not what stood there before */
+}
+
 static void what_is_not_there_is_not_kept(void **state) {
     (void)state;
     const struct hd_event *event = NULL;
@@ -137,6 +153,7 @@ int main(void) {
         TEST(what_was_read_is_kept_for_its_time_and_no_longer),
         TEST(a_copy_outlives_what_it_was_copied_from),
         TEST(ids_that_differ_at_their_end_do_not_take_each_others_place),
+        TEST(what_is_large_is_not_kept),
         TEST(what_is_not_there_is_not_kept),
         TEST(a_notification_is_given_out_once),
         TEST(things_of_different_kinds_with_one_id_are_not_mixed_up),
