@@ -159,11 +159,11 @@ int hd_runtime_queue(const struct runtime *rt, struct hd_queue **ret_queue, stru
     return rt->database ? hd_sqlite_queue(rt->database, ret_queue, err) : hd_aws_queue(rt->aws, ret_queue, err);
 }
 
-/* What is not there can be made; what does not answer is another matter. */
+/* What is not there can be made; what does not answer, or knows us not, is another matter. */
 static int tell_missing(struct hd_error *err, const char *setting, const char *value) {
-    return err->code == HD_ERR_CONFIGURATION
-               ? hd_error_context(err, "%s is %s (helpdesk check says what is missing, helpdesk setup makes it)", setting, value)
-               : hd_error_context(err, "%s is %s", setting, value);
+    bool missing = strstr(err->detail, "ResourceNotFoundException") || strstr(err->detail, "QueueDoesNotExist");
+    return missing ? hd_error_context(err, "%s is %s (helpdesk check says what is missing, helpdesk setup makes it)", setting, value)
+                   : hd_error_context(err, "%s is %s", setting, value);
 }
 
 static int probe_table(const struct runtime *rt, struct hd_error *err) {

@@ -248,6 +248,10 @@ test('nothing starts on a table or a queue that is not there', { skip }, async (
     assert.equal(code, 1, text);
     assert.match(text, new RegExp(`${cloud.table}-not`));
   }
+  const unknown = await run(['serve'], { ...env, AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' });
+  assert.equal(unknown.code, 1, unknown.text);
+  assert.match(unknown.text, /no credentials/);
+  assert.doesNotMatch(unknown.text, /helpdesk setup/); // it makes none
   const { code, text } = await run(['token', '--user', 'ana', '--role', 'customer'], { ...env, HELPDESK_JWT_SECRET: '' });
   assert.equal(code, 1);
   assert.match(text, /HELPDESK_JWT_SECRET/);
