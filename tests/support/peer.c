@@ -56,8 +56,9 @@ static void *serve(void *arg) {
         pthread_mutex_lock(&peer->lock);
         size_t request = ++peer->requests;
         pthread_mutex_unlock(&peer->lock);
-        if (peer->asked)
-            peer->asked(request);
+        void (*asked)(size_t) = peer->asked;
+        if (asked)
+            asked(request);
         peer->waiting[peer->waiting_count++] = connection;
         if (!peer->silent && peer->waiting_count >= peer->together)
             answer_all(peer);

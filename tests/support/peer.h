@@ -9,12 +9,12 @@
 enum { HD_PEER_WAITING_MAX = 64 };
 
 struct hd_peer_server {
-    /* Set before the requests come. */
-    int status;                    /* of the answers; 0: 200 */
-    size_t together;               /* answers wait until that many requests are there: they must have come side by side. 0: none waits */
-    bool silent;                   /* nothing is ever answered */
-    void (*asked)(size_t request); /* on the peer's thread, before the answer; requests count from 1 */
-    char url[64];                  /* filled by hd_peer_start */
+    /* Set before the requests come that they are for. */
+    _Atomic int status;  /* of the answers; 0: 200 */
+    size_t together;     /* answers wait until that many requests are there: they must have come side by side. 0: none waits */
+    _Atomic bool silent; /* nothing is ever answered */
+    void (*_Atomic asked)(size_t request); /* on the peer's thread, before the answer; requests count from 1 */
+    char url[64];                          /* filled by hd_peer_start */
     /* private */
     pthread_mutex_t lock;
     pthread_t thread;
