@@ -50,6 +50,8 @@ async function outboxOf(table, shard) {
   return Items;
 }
 
+let aheadMs = 0; // the emulators' clock, which all clouds share and which never goes back
+
 /* env: of all its processes. apiEnv: of serve alone. Everything ends with t. */
 export async function makeCloud(t, { env = {}, apiEnv = {} } = {}) {
   const name = `t${randomBytes(4).toString('hex')}`;
@@ -62,7 +64,6 @@ export async function makeCloud(t, { env = {}, apiEnv = {} } = {}) {
     ...env,
   };
   const workers = new Set();
-  let aheadMs = 0;
   const setup = await runCommand(['setup'], settings);
   const server = await startServer({ args: ['--no-processors'], env: { ...settings, ...apiEnv } });
   t.after(async () => {
