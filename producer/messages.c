@@ -229,14 +229,16 @@ int hd_redrive_dead_letters(struct hd_call *call, struct hd_error *err) {
     } while (r >= 0 && count == 0 && next_cursor);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < count && !r; i++) {
-        r = redrive(call, &letters[i], err);
+    size_t bytes = 0, taken = 0;
+    for (; taken < count && bytes <= HD_REDRIVE_MAX_BYTES && !r; taken++) {
+        bytes += letters[taken].body ? strlen(letters[taken].body) : 0;
+        r = redrive(call, &letters[taken], err);
         if (r == HD_ERR_CONFLICT) /* so that it does not stand before the others for ever */
-            r = remove_letter(call, "dead_letter.purged", &letters[i], err);
+            r = remove_letter(call, "dead_letter.purged", &letters[taken], err);
         else
             redriven++;
     }
-    return r ? r : answer_redriven(call, redriven, next_cursor != NULL, err);
+    return r ? r : answer_redriven(call, redriven, next_cursor != NULL || taken < count, err);
 }
 
 int hd_delete_dead_letter(struct hd_call *call, struct hd_error *err) {

@@ -287,6 +287,26 @@ static void an_empty_page_is_not_the_end(void **state) {
     assert_true(json_is_false(hd_api_at(&all, "more")));
 }
 
+static void long_messages_are_sent_again_some_at_a_time(void **state) {
+    (void)state;
+    enum { LETTERS = 8, BODY_BYTES = 200 * 1000 };
+    char *body = hd_arena_alloc(api->arena, BODY_BYTES + 1);
+    assert_non_null(body);
+    memset(body, 'x', BODY_BYTES);
+    body[BODY_BYTES] = '\0';
+    for (int i = 0; i < LETTERS; i++)
+        dead_message(hd_api_printf(api, "d-%d", i), "router", body);
+    size_t redriven = 0, rounds = 0;
+    for (bool more = true; more; rounds++) {
+        struct hd_api_answer answer = hd_ask(api, .path = "/dead-letters/redrive", .token = admin, .body = "{}");
+        hd_assert_status(answer, 200);
+        redriven += (size_t)json_integer_value(hd_api_at(&answer, "redriven"));
+        more = json_is_true(hd_api_at(&answer, "more"));
+    }
+    assert_int_equal(redriven, LETTERS);
+    assert_int_equal(rounds, 2);
+}
+
 static void a_queue_that_does_not_exist_is_refused(void **state) {
     (void)state;
     struct hd_api_answer listed = hd_ask(api, .path = "/dead-letters", .query = "queue=e-mail", .token = admin);
@@ -392,6 +412,7 @@ int main(void) {
         TEST(what_is_not_dead_any_more_is_not_sent_again),
         TEST(all_that_match_are_sent_again_some_at_a_time),
         TEST(an_empty_page_is_not_the_end),
+        TEST(long_messages_are_sent_again_some_at_a_time),
         TEST(a_queue_that_does_not_exist_is_refused),
         TEST(a_dead_letter_is_given_up),
         TEST(dead_letters_are_for_managers_and_administrators),

@@ -38,6 +38,7 @@ enum {
     HD_BATCH_MAX = 100, /* events of one POST /events */
     HD_REDRIVE_MAX =
         30, /* dead letters of one POST /dead-letters/redrive: with three changes and a message each, as many as every store keeps whole */
+    HD_REDRIVE_MAX_BYTES = 1024 * 1024, /* of the messages that they put back, beyond which no further letter is taken; likewise */
     HD_PAGE_DEFAULT = 50,
     HD_RETRY_AFTER_DEFAULT_S = 2,
     HD_DEMO_SESSION_S = 12 * 3600,

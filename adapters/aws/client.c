@@ -66,6 +66,7 @@ struct hd_aws_client {
     size_t running;
     int tokens;
     int64_t used_at_ms, used_at_unix_ms; /* monotonic, and by the clock on the wall */
+    int64_t ends_at_ms;                  /* of this client's requests; INT64_MAX: no limit but the process's */
     bool curl_ready;
 };
 
@@ -109,6 +110,7 @@ int hd_aws_client_new(struct hd_aws *aws, struct hd_aws_client **ret_client, str
     if (!client)
         return hd_error_set(err, HD_ERR_NO_MEMORY, "no memory for requests to AWS");
     client->aws = aws;
+    client->ends_at_ms = INT64_MAX;
     client->tokens = BUDGET_TOKENS;
     client->curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
     client->multi = client->curl_ready ? multi_new() : NULL;
@@ -119,6 +121,11 @@ int hd_aws_client_new(struct hd_aws *aws, struct hd_aws_client **ret_client, str
     }
     *ret_client = client;
     return 0;
+}
+
+void hd_aws_client_end_within(struct hd_aws_client *client, int64_t within_ms) {
+    int64_t now_ms = hd_monotonic_ms();
+    client->ends_at_ms = within_ms < INT64_MAX - now_ms ? now_ms + within_ms : INT64_MAX;
 }
 
 /* ---- a try's handle ---- */
@@ -392,9 +399,14 @@ static void end_with(struct call *call, enum hd_code code, const char *message, 
     call->response->unsure = call->may_be_done && code != 0;
 }
 
+static int64_t ends_at_of(const struct hd_aws_client *client) {
+    int64_t process_ms = hd_aws_ends_at_ms(client->aws);
+    return client->ends_at_ms < process_ms ? client->ends_at_ms : process_ms;
+}
+
 static void start_try(struct hd_aws_client *client, struct call *call, struct hd_arena *arena) {
     struct hd_error err = {0};
-    int64_t now_ms = hd_monotonic_ms(), ends_at_ms = hd_aws_ends_at_ms(client->aws);
+    int64_t now_ms = hd_monotonic_ms(), ends_at_ms = ends_at_of(client);
     if (ends_at_ms <= now_ms) {
         end_with(call, HD_ERR_UNAVAILABLE, "there is no time left for it", arena);
         return;
@@ -428,7 +440,7 @@ static int64_t backoff_ms(struct hd_aws_client *client, int tries) {
 static bool may_repeat(struct hd_aws_client *client, const struct call *call, int tokens, int64_t retry_after_ms) {
     if (call->response->tries >= HD_AWS_TRIES_MAX || client->tokens < tokens || retry_after_ms > RETRY_AFTER_MAX_MS)
         return false;
-    if (hd_monotonic_ms() + retry_after_ms >= hd_aws_ends_at_ms(client->aws))
+    if (hd_monotonic_ms() + retry_after_ms >= ends_at_of(client))
         return false;
     client->tokens -= tokens;
     return true;
@@ -436,7 +448,7 @@ static bool may_repeat(struct hd_aws_client *client, const struct call *call, in
 
 static void wait_for_next_try(struct hd_aws_client *client, struct call *call, int64_t retry_after_ms) {
     int64_t wait_ms = backoff_ms(client, call->response->tries);
-    int64_t ends_at_ms = hd_aws_ends_at_ms(client->aws); /* there it will find that no time is left */
+    int64_t ends_at_ms = ends_at_of(client); /* there it will find that no time is left */
     call->start_at_ms = hd_monotonic_ms() + (wait_ms > retry_after_ms ? wait_ms : retry_after_ms);
     call->start_at_ms = call->start_at_ms < ends_at_ms ? call->start_at_ms : ends_at_ms;
     call->step = WAITING;

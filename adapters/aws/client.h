@@ -51,6 +51,9 @@ struct hd_aws_client; /* belongs to one thread */
 int hd_aws_client_new(struct hd_aws *aws, struct hd_aws_client **ret_client, struct hd_error *err) HD_MUST_CHECK;
 void hd_aws_client_free(struct hd_aws_client *client); /* takes NULL */
 
+/* The requests of this client end within that time from now on, tries and all, whatever their own limits are; INT64_MAX lifts it. For work that may as well be left to somebody else. */
+void hd_aws_client_end_within(struct hd_aws_client *client, int64_t within_ms);
+
 /* All of them at once, as far as connections go; returns when each has its response, whatever it is: look at code. Fails only without memory (nothing is known of any then). */
 int hd_aws_call_all(struct hd_aws_client *client, const struct hd_aws_request *requests, size_t count, struct hd_arena *arena,
                     struct hd_aws_response *ret_responses, struct hd_error *err) HD_MUST_CHECK;

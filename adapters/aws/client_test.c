@@ -438,6 +438,17 @@ static void all_requests_end_when_the_process_must_and_later_ones_are_not_sent(v
     assert_int_equal(b->seen_count, 1);
 }
 
+static void a_client_may_have_a_limit_of_its_own(void **state) {
+    struct bench *b = *state;
+    SCRIPT(b, DOES(HD_STAND_IN_IS_SILENT), SAYS(200, "{}"));
+    hd_aws_client_end_within(b->client, 200);
+    struct hd_aws_response response = call(b, &get_item);
+    assert_int_equal(response.code, HD_ERR_UNAVAILABLE);
+    assert_true(response.unsure);
+    hd_aws_client_end_within(b->client, INT64_MAX);
+    assert_int_equal(call(b, &get_item).code, 0);
+}
+
 static void a_limit_that_is_lifted_holds_no_more(void **state) {
     struct bench *b = *state;
     SCRIPT(b, SAYS(200, "{}"));
@@ -775,6 +786,7 @@ int main(void) {
         TEST(silence_ends_at_the_time_limit_and_the_next_try_has_a_connection_of_its_own),
         TEST(silence_to_the_end_says_how_long_it_was_waited_for),
         TEST(all_requests_end_when_the_process_must_and_later_ones_are_not_sent),
+        TEST(a_client_may_have_a_limit_of_its_own),
         TEST(a_limit_that_is_lifted_holds_no_more),
         TEST(who_does_not_listen_has_done_nothing),
         TEST(a_wish_to_wait_for_long_is_told_to_the_caller_at_once),

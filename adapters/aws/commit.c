@@ -9,7 +9,10 @@
 #include "adapters/aws/store.h"
 #include "adapters/aws/transaction.h"
 
-enum { AT_ONCE = 128 /* transactions of a wave that are planned and sent together */ };
+enum {
+    AT_ONCE = 128,       /* transactions of a wave that are planned and sent together */
+    HAND_OVER_MS = 2000, /* for SQS after a commit: what is durable already waits no longer to be told, the sweep does the rest */
+};
 
 struct job {
     const struct hd_changeset *set;
@@ -306,10 +309,12 @@ static int run_wave(struct committing *c, unsigned wave) {
 static void tell_queues(struct committing *c) {
     size_t sent = 0;
     size_t failed = 0;
+    hd_aws_client_end_within(c->s->client, HAND_OVER_MS);
     if (hd_outbox_hand_over(c->s, &c->outbox, c->outbox.now_ms, &sent, NULL) != 0)
         sent = 0;
     if (c->s->sqs && !c->s->options->messages_are_acknowledged_for_us && c->finished_count > 0)
         hd_sqs_delete(c->s->sqs, c->finished, c->finished_count, c->s->scratch, &failed);
+    hd_aws_client_end_within(c->s->client, INT64_MAX);
 }
 
 static int begin(struct committing *c, const struct hd_changeset *const *sets, struct hd_commit_result *results) {
