@@ -547,7 +547,7 @@ static void fail_from_now_on(size_t request) {
 /* Outcomes that were tried more than once leave their messages, which somebody else may have by then: they come again and find their work done. */
 static void check_messages_find_their_work_done(struct fixture *f, size_t count) {
     atomic_store(&f->step_ms, 0);
-    f->peer.asked = NULL;
+    atomic_store(&f->peer.asked, (void (*)(size_t))NULL);
     atomic_fetch_add(&f->now_ms, HD_HOST_VISIBILITY_MS + 1);
     assert_int_equal(run(f, &hd_email_processor, LONG_MS), count);
     assert_int_equal(fated(f, HD_FATE_DONE), count);
@@ -577,7 +577,7 @@ static void a_failure_that_comes_in_an_outage_keeps_the_message_of_its_next_atte
     assert_int_equal(f->fates[0], HD_FATE_LEFT); /* whoever deletes what is done would delete the only message of what is pending */
     assert_int_equal(count_of(f, HD_PENDING), 1);
     atomic_store(&f->step_ms, 0);
-    f->peer.asked = NULL;
+    atomic_store(&f->peer.asked, (void (*)(size_t))NULL);
     f->peer.status = 200;
     atomic_fetch_add(&f->now_ms, HD_HOST_VISIBILITY_MS + 1);
     assert_int_equal(run(f, &hd_email_processor, LONG_MS), 1);
@@ -627,7 +627,7 @@ static void an_outcome_that_cannot_be_recorded_by_the_deadline_is_an_interrupted
     assert_in_range(atomic_load(&f->now_ms) - began_ms, 5000, 6500);
     assert_int_equal(count_of(f, HD_SENDING), 1);
     atomic_store(&f->step_ms, 0);
-    f->peer.asked = NULL;
+    atomic_store(&f->peer.asked, (void (*)(size_t))NULL);
     f->outage = 0;
     hd_batch_free(f->batch);
     open_batch(f, "second");
