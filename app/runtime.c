@@ -10,7 +10,10 @@
 
 #include "processors/processors.h"
 
-enum { SECRET_BYTES = 32 };
+enum {
+    SECRET_BYTES = 32,
+    PROBE_MS = 8000, /* signals are heard after the start: one that finds nobody ends within the time that a stop may take */
+};
 
 static int make_folder(const char *path, struct hd_error *err) {
     char partial[4096];
@@ -193,8 +196,12 @@ static int probe_queues(const struct runtime *rt, struct hd_error *err) {
 int hd_runtime_probe(const struct runtime *rt, struct hd_error *err) {
     if (rt->database)
         return 0;
+    hd_aws_end_within(rt->aws, PROBE_MS);
     int r = probe_table(rt, err);
-    return r ? r : probe_queues(rt, err);
+    if (!r)
+        r = probe_queues(rt, err);
+    hd_aws_end_within(rt->aws, INT64_MAX);
+    return r;
 }
 
 struct hd_context hd_runtime_context(const struct runtime *rt, struct hd_store *store) {

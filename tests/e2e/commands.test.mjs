@@ -1,6 +1,7 @@
 /* The commands as a person types them: what is not understood is refused before anything happens, with 2. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -41,6 +42,28 @@ describe('commands', { skip }, () => {
   test('a list is as long as its limit says', { skip }, async () => {
     assert.equal((await letters('--limit', '2')).length, 2);
     assert.equal((await letters('--limit=1000000')).length, 3);
+  });
+
+  test('a start on AWS that nobody answers gives up before its tries are used up, so that a stop is heard', { skip }, async (t) => {
+    const sockets = new Set();
+    const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
+    await new Promise((done) => silent.listen(0, '127.0.0.1', done));
+    t.after(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const aws = {
+      HELPDESK_BACKEND: 'aws',
+      HELPDESK_JWT_SECRET: 'x'.repeat(32),
+      AWS_ENDPOINT_URL: `http://127.0.0.1:${silent.address().port}`,
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'a',
+      AWS_SECRET_ACCESS_KEY: 'b',
+    };
+    const { code, stderr } = await run(['worker'], { PATH: process.env.PATH, ...aws });
+    assert.equal(code, 1);
+    assert.match(stderr, /DynamoDB GetItem: (no answer within \d+ ms|there is no time left)/);
+    assert.doesNotMatch(stderr, /no answer within 5000 ms/); // the limit of a try that had all its time
   });
 
   test('what is not understood changes nothing', { skip }, async () => {
